@@ -1,0 +1,31 @@
+# Each target is a line or two; what has logic lives in a script of its own.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+
+.PHONY: run test lint bench venv lock campaign clean
+
+run: venv
+	$(BIN)/reaf run experiments/mouse_reach
+
+test: venv
+	$(BIN)/pytest -m "not campaign"
+
+lint: venv
+	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports
+
+campaign: venv
+	$(BIN)/pytest -m campaign
+
+bench: venv
+	$(BIN)/python benchmarks/coupling.py
+
+venv: .venv/installed
+
+.venv/installed: pyproject.toml requirements.lock deploy/make-venv
+	deploy/make-venv $(PYTHON)
+
+lock: venv
+	deploy/make-lock
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache

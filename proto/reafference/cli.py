@@ -1,0 +1,170 @@
+"""`reaf`: a thin command over the client. Each command starts the service that does the work."""
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from . import __version__, doctor
+from .errors import BadExperiment, ReafferenceError
+from .report import TerminalView, print_result
+from .runner import Ended, Runner
+
+_EXIT = """exit status of `reaf run`:
+  0  finished; transfer functions that failed were switched off and are named in the summary
+  2  something in the experiment or on the command line cannot be run
+  3  a transfer function failed and the experiment says on_error = "halt"
+  4  the disk is full; the run was stopped, what had been recorded is safe
+  5  a service was lost, failed or late
+130  stopped by Ctrl-C"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    given = _parser().parse_args(arguments)
+    console = Console(stderr=True, highlight=False)
+    try:
+        status: int = given.command(given, console)
+    except ReafferenceError as error:
+        _complain(console, error.text)
+        return error.exit_status
+    except KeyboardInterrupt:
+        return 130
+    return status
+
+
+def _run(given: argparse.Namespace, console: Console) -> int:
+    _check_json(given.json)
+    with TerminalView(console) as view:
+        ended = Runner(_engine_arguments(given), view).run()
+    picture = _draw(ended, console) if given.overview else None
+    print_result(console, ended.summary, ended.folder, picture)
+    if ended.problem:
+        _complain(console, _with_recording(ended))
+    if given.json and ended.summary:
+        given.json.write_text(json.dumps(ended.summary, indent=2) + "\n", encoding="utf-8")
+    return ended.exit_status
+
+
+def _check_json(path: Path | None) -> None:
+    """A result that cannot be written should be known before the run, not after it."""
+    if path is None:
+        return
+    try:
+        with path.open("a", encoding="utf-8"):
+            pass
+    except OSError as error:
+        raise BadExperiment(f"--json {path} cannot be written: {error.strerror}") from None
+
+
+def _engine_arguments(given: argparse.Namespace) -> list[str]:
+    arguments = [str(given.experiment)]
+    for text in given.set:
+        arguments += ["--set", text]
+    for name in ("steps", "seed", "threads", "out"):
+        value = getattr(given, name)
+        if value is not None:
+            arguments += [f"--{name}", str(value)]
+    return arguments
+
+
+def _draw(ended: Ended, console: Console) -> Path | None:
+    """overview.png of a run that has at least one step."""
+    if ended.folder is None or not ended.summary.get("steps"):
+        return None
+    if not (ended.folder / "recording.mcap").is_file():
+        return None
+    with console.status("drawing overview.png"):
+        drawn = subprocess.run(
+            [sys.executable, "-m", "services.recorder", "overview", str(ended.folder)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if drawn.returncode:
+        words = drawn.stderr.strip().splitlines() or ["no reason given"]
+        console.print(Text("no picture  ", style="bold yellow") + Text(words[-1]))
+        return None
+    return ended.folder / "overview.png"
+
+
+def _with_recording(ended: Ended) -> str:
+    steps = ended.summary.get("recording", {}).get("complete_steps", 0)
+    kept = f"; the recording holds steps 0 to {steps - 1}" if steps and ended.exit_status in (4, 5) else ""
+    return ended.problem if "holds every step" in ended.problem else f"{ended.problem}{kept}"
+
+
+def _complain(console: Console, text: str) -> None:
+    console.print(Text("reaf: ", style="bold red") + Text(text), soft_wrap=True)
+
+
+def _recorder_tool(name: str) -> object:
+    def run(given: argparse.Namespace, console: Console) -> int:
+        arguments = [str(given.run)] + (["--out", str(given.out)] if getattr(given, "out", None) else [])
+        command = [sys.executable, "-m", "services.recorder", name, *arguments]
+        return subprocess.run(command, check=False).returncode
+
+    return run
+
+
+def _doctor(given: argparse.Namespace, console: Console) -> int:
+    return doctor.report(Console(highlight=False))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="reaf",
+        description="Closed-loop simulation of brain, body and environment.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=_EXIT,
+    )
+    parser.add_argument("--version", action="version", version=f"reaf {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    run = commands.add_parser(
+        "run",
+        help="run an experiment on this machine",
+        epilog=_EXIT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    run.add_argument("experiment", type=Path, help="its folder, for instance experiments/mouse_reach")
+    run.add_argument("--steps", type=int, metavar="N", help="how many CLE steps")
+    run.add_argument("--seed", type=int, metavar="N", help="master seed")
+    run.add_argument("--threads", type=int, metavar="N", help="threads of the brain")
+    run.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override a key of experiment.toml, for instance drive_hz=0 or brain.parameters.area_mm2=0.2",
+    )
+    run.add_argument("--out", type=Path, metavar="DIR", help="the folder of this run (runs/<date and time>)")
+    run.add_argument("--json", type=Path, metavar="FILE", help="write the summary of the run there as well")
+    run.add_argument("--no-overview", dest="overview", action="store_false", help="do not draw overview.png at the end")
+    run.set_defaults(command=_run)
+
+    export = commands.add_parser("export", help="a recorded run as CSV and HDF5")
+    export.add_argument("run", type=Path, help="the run folder")
+    export.add_argument("--out", type=Path, metavar="DIR", help="where to (RUN/export)")
+    export.set_defaults(command=_recorder_tool("export"))
+
+    for name, purpose in (
+        ("overview", "draw overview.png of a recorded run"),
+        ("verify", "check that a recording holds exactly what was simulated"),
+    ):
+        tool = commands.add_parser(name, help=purpose)
+        tool.add_argument("run", type=Path, help="the run folder")
+        tool.set_defaults(command=_recorder_tool(name))
+
+    diagnose = commands.add_parser("doctor", help="what is installed, and what to do about what is missing")
+    diagnose.set_defaults(command=_doctor)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

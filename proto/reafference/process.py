@@ -1,0 +1,54 @@
+"""What every service does about its own process: whom it dies with, how it is asked to leave, what it used."""
+
+import ctypes
+import os
+import signal
+import sys
+from types import FrameType
+
+_PR_SET_PDEATHSIG = 1
+
+
+def die_with(parent_pid: int, with_signal: signal.Signals = signal.SIGTERM) -> None:
+    """Let the kernel send `with_signal` when the parent ends, however it ends; 0 means nobody's child.
+
+    Call it early: a parent that is gone already ends this process at once.
+    """
+    if not parent_pid:
+        return
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(with_signal))
+    if os.getppid() != parent_pid:
+        os.kill(os.getpid(), with_signal)
+
+
+class Leave:
+    """The wish that this process end, as SIGTERM brings it: once means soon, twice means now.
+
+    SIGINT is ignored: Ctrl-C in a terminal reaches every process of the run, and only the one the person
+    talks to shall act on it.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+        signal.signal(signal.SIGTERM, self._handle)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.asked:
+            os._exit(128 + number)
+        self.asked = True
+
+
+def peak_rss_mb() -> float:
+    """Largest resident memory of this process so far, in MB (10^6 bytes)."""
+    with open("/proc/self/status", encoding="ascii") as status:
+        for line in status:
+            if line.startswith("VmHWM:"):
+                return round(int(line.split()[1]) * 1024 / 1e6, 1)
+    return 0.0
+
+
+def usable_cores() -> int:
+    """Cores this process may run on, which in a container or under Slurm are fewer than the machine has."""
+    return len(os.sched_getaffinity(0))

@@ -1,0 +1,53 @@
+"""What a brain or a body must be able to do. It has never heard of messages."""
+
+from typing import Protocol, runtime_checkable
+
+from .frames import Array, Plan, Ports, Step
+
+
+class Report(Protocol):
+    """Tells people how far a slow task has come; may be called as often as one likes."""
+
+    def __call__(self, task: str, done: int = 0, total: int = 0, detail: str = "") -> None: ...
+
+
+class Simulator(Protocol):
+    """A small, synchronous thing that moves in steps.
+
+    Output ports named `timing.*` are wall-clock nanoseconds of the parts of the last step. They ride in the answer and
+    are no stream: the engine's profile tells of them (`timing.run` the simulator itself, `timing.write` and
+    `timing.readout` writing to and reading from its devices).
+    """
+
+    def prepare(self, plan: Plan, report: Report) -> Ports:
+        """Build and seed everything; declare shape, dtype and unit of each port.
+
+        May be called again for another run; then nothing of the earlier one is left. Raises BadExperiment
+        (or a child of it) when the plan cannot be built.
+        """
+        ...
+
+    def advance(self, step: Step) -> dict[str, Array]:
+        """Move from `step.t_ns` for `step.dt_ns`; return the output ports by name.
+
+        A port may be absent when it has nothing new (a camera between two pictures).
+        """
+        ...
+
+    def close(self) -> None:
+        """Release what the simulator holds; safe to call twice."""
+        ...
+
+
+@runtime_checkable
+class Deferring(Protocol):
+    """A simulator that leaves some of its output for later: what nobody waits for need not hold up the answer."""
+
+    @property
+    def deferred(self) -> tuple[str, ...]:
+        """The streams of the last step that `afterwards` will give; none of them was wanted."""
+        ...
+
+    def afterwards(self) -> dict[str, Array]:
+        """Their output ports by name. Called once after each `advance`, when the answer has been sent."""
+        ...

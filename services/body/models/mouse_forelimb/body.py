@@ -1,0 +1,173 @@
+"""The forelimb behind the ports of a simulator."""
+
+import time
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from reafference.clock import NS_PER_MS, steps_per
+from reafference.frames import Array, Port, Ports, Step
+from reafference.simulator import Report
+
+from ...inputs import finite
+from ...ports import REAL, output_ports
+from ...rotation import quaternion_from_matrix
+from ...settings import BodySettings, load_parameters
+from .description import Description, load
+from .limb import Limb
+from .parameters import Parameters
+
+
+def build(settings: BodySettings, substep_ns: int, report: Report) -> "ForelimbBody":
+    """The forelimb that `settings` describe, at rest; raises Misfit."""
+    del report  # it takes milliseconds
+    description = load()
+    return ForelimbBody(Limb(description, load_parameters(Parameters, settings), substep_ns), substep_ns)
+
+
+class ForelimbBody:
+    """A limb, its inputs and its sensors."""
+
+    def __init__(self, limb: Limb, substep_ns: int) -> None:
+        self._limb = limb
+        self._substep_ns = substep_ns
+        n = len(limb.muscles.muscles)
+        self._excitation, self._load = np.zeros(n), np.zeros(len(limb.q))
+        self._sensors = Sensors(limb)
+        self.ports = _ports(limb, substep_ns, self._sensors.read(self._excitation))
+
+    def advance(self, step: Step) -> dict[str, Array]:
+        """Move through `step` under constant excitation and effort."""
+        self._excitation[:] = finite("excitation", step)
+        self._load[:] = finite("effort", step)
+        started_ns = time.perf_counter_ns()
+        self._limb.load(self._load)
+        self._limb.advance(self._excitation, steps_per(step.dt_ns, self._substep_ns))
+        moved_ns = time.perf_counter_ns()
+        outputs = self._sensors.read(self._excitation)
+        outputs["timing.run"] = np.array(moved_ns - started_ns)
+        outputs["timing.readout"] = np.array(time.perf_counter_ns() - moved_ns)
+        return outputs
+
+    def close(self) -> None:
+        self._limb.close()
+
+
+class Sensors:
+    """What can be read from a limb, each time as arrays of its own."""
+
+    def __init__(self, limb: Limb) -> None:
+        self._limb = limb
+        links = [link.name for link in limb.description.link]
+        fixed = limb.description.fixed_poses()
+        self._positions = np.zeros((len(links), 3))
+        self._orientations = np.zeros((len(links), 4))
+        for i, name in enumerate(links):
+            if name in fixed:
+                self._orientations[i] = quaternion_from_matrix(fixed[name][0])
+                self._positions[i] = fixed[name][1]
+        self._moving = [links.index(hinge.child) for hinge in limb.description.hinge]
+        self._n_points = int(limb.linkage.first[-1])
+
+    def read(self, excitation: Array) -> dict[str, Array]:
+        """Every output but the times."""
+        limb, linkage, muscles = self._limb, self._limb.linkage, self._limb.muscles
+        for hinge, link in enumerate(self._moving):
+            self._positions[link] = linkage.position[hinge]
+            self._orientations[link] = quaternion_from_matrix(linkage.rotation[hinge])
+        return {
+            "joints.position": limb.q.copy(),
+            "joints.velocity": limb.qd.copy(),
+            "joints.effort": limb.torque.copy(),
+            "muscles.excitation": excitation.copy(),
+            "muscles.activation": muscles.activation.copy(),
+            "muscles.force": muscles.force.copy(),
+            "muscles.length": linkage.path.copy(),
+            "muscles.velocity": (linkage.slope * limb.qd).sum(axis=1),
+            "muscles.fiber_length": muscles.fiber_length.copy(),
+            "tip.position": limb.tip.copy(),
+            "links.position": self._positions.copy(),
+            "links.orientation": self._orientations.copy(),
+            "muscle_points.position": linkage.points[: self._n_points].copy(),
+            "grip.error": np.array(limb.grip_error_m),
+        }
+
+
+_MEANINGS: Mapping[str, tuple[str, str]] = {
+    "joints.position": ("rad", "hinge angles; 0 is the rest pose"),
+    "joints.velocity": ("rad/s", "hinge speeds"),
+    "joints.effort": ("N m", "torque on each hinge: muscles, damping, stops and load"),
+    "muscles.excitation": ("1", "as received, held through the step"),
+    "muscles.activation": ("1", "0 to 1; follows the excitation within some 10 ms"),
+    "muscles.force": ("N", "tension of the tendon"),
+    "muscles.length": ("m", "length of the path from origin to insertion"),
+    "muscles.velocity": ("m/s", "speed at which the path gets longer"),
+    "muscles.fiber_length": ("m", "length of the fibre; the rest of the path is tendon"),
+    "tip.position": ("m", "tip of the stick in the rig frame: x to the mouse's left, y backwards, z up"),
+    "links.position": ("m", "origins of the links in the rig frame"),
+    "links.orientation": ("1", "quaternions w x y z from link axes to the rig frame"),
+    "muscle_points.position": ("m", "path points in the rig frame; facts.muscles tells which are whose"),
+    "grip.error": ("m", "distance between the foot's grip and the tip of the stick"),
+}
+
+
+def _ports(limb: Limb, substep_ns: int, rest: Mapping[str, Array]) -> Ports:
+    description = limb.description
+    hinges = tuple(hinge.name for hinge in description.hinge)
+    muscles = tuple(muscle.name for muscle in limb.muscles.muscles)
+    labels = {
+        "joints": hinges,
+        "muscles": muscles,
+        "tip": ("x", "y", "z"),
+        "links": tuple(link.name for link in description.link),
+    }
+    return Ports(
+        inputs=(
+            Port(
+                name="excitation",
+                shape=(len(muscles),),
+                dtype=REAL,
+                unit="1",
+                labels=muscles,
+                description="neural drive of each muscle, 0 to 1 (clipped); held through a step",
+            ),
+            Port(
+                name="effort",
+                shape=(len(hinges),),
+                dtype=REAL,
+                unit="N m",
+                labels=hinges,
+                rest=np.array([hinge.constant_effort for hinge in description.hinge]),
+                description="torque on each hinge from outside; the stick's load unless something writes here",
+            ),
+        ),
+        outputs=output_ports(rest, _MEANINGS, labels),
+        facts=_facts(limb, description, hinges, muscles, substep_ns),
+    )
+
+
+def _facts(
+    limb: Limb, description: Description, hinges: Sequence[str], muscles: Sequence[str], substep_ns: int
+) -> dict[str, Any]:
+    first = limb.linkage.first.tolist()
+    return {
+        "model": "mouse_forelimb",
+        "substep_ms": substep_ns / NS_PER_MS,
+        "pybullet": version("pybullet"),
+        "counts": {
+            "links": len(description.link),
+            "joints": len(hinges),
+            "muscles": len(muscles),
+            "path_points": first[-1],
+        },
+        "links": description.shapes(),
+        "muscles": [{"name": name, "points": list(range(first[i], first[i + 1]))} for i, name in enumerate(muscles)],
+        "display": {
+            "center_m": list(description.display.center_m),
+            "extent_m": description.display.extent_m,
+            "up": list(description.display.up),
+            "rig_in_room_m": list(description.display.rig_in_room_m),
+        },
+    }

@@ -1,0 +1,140 @@
+"""NEST itself: imported without its banner, reset, set up and asked about, in one place.
+
+NEST keeps one network per process. Everything that holds for the whole of it (resolution, seed, threads,
+range of delays) is a `KernelSetup`, so that it can be applied again and checked after a foreign script.
+"""
+
+import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from reafference.errors import BadExperiment, OutOfOrder
+
+# The banner is printed at import, before a verbosity can be set; so is the remark that NEST ignores
+# OMP_NUM_THREADS, where that is set for the sake of other libraries.
+os.environ.setdefault("PYNEST_QUIET", "1")
+_omp_num_threads = os.environ.pop("OMP_NUM_THREADS", None)
+import nest  # noqa: E402
+
+if _omp_num_threads is not None:
+    os.environ["OMP_NUM_THREADS"] = _omp_num_threads
+nest.verbosity = nest.VerbosityLevel.ERROR
+
+__all__ = ["Delays", "KernelSetup", "leave_context", "nest", "refuse_if_prepared", "shortest_delay_ns"]
+
+SEEDS = (1, 2**32 - 1)
+NS_PER_TIC = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Delays:
+    """The range of delays a network may have, in ms; fixes where NEST cuts a run into slices."""
+
+    min_ms: float
+    max_ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KernelSetup:
+    """What holds for the whole kernel, in force before the first node is created."""
+
+    resolution_ns: int
+    seed: int
+    threads: int
+    delays: Delays | None = None
+
+    def __post_init__(self) -> None:
+        if not SEEDS[0] <= self.seed <= SEEDS[1]:
+            raise BadExperiment(f"the seed is {self.seed}: NEST takes whole numbers from 1 to {SEEDS[1]}")
+        if self.resolution_ns <= 0 or self.resolution_ns % NS_PER_TIC:
+            raise _bad("brain.resolution_ms", f"{self.resolution_ms:g} ms is not a multiple of 0.001 ms")
+        if self.threads < 1:
+            raise _bad("brain.threads", f"{self.threads} threads cannot run anything: take 1 or more")
+
+    @property
+    def resolution_ms(self) -> float:
+        return self.resolution_ns / 1e6
+
+    def apply(self) -> None:
+        """An empty kernel with this set-up; whatever was built before is gone."""
+        leave_context()
+        nest.ResetKernel()
+        self._configure()
+
+    def _configure(self) -> None:
+        nest.verbosity = nest.VerbosityLevel.ERROR
+        nest.set(resolution=self.resolution_ms, local_num_threads=self.threads, rng_seed=self.seed)
+        if self.delays is not None:
+            self.set_delays(self.delays)
+
+    def set_delays(self, delays: Delays) -> None:
+        try:
+            nest.set(min_delay=delays.min_ms, max_delay=delays.max_ms)
+        except nest.NESTError as error:
+            raise _bad("brain.min_delay_ms", f"NEST refuses {delays}: {error}") from None
+
+    def verify(self, script: str) -> None:
+        """Raises BadExperiment if `script` has left the kernel other than it was set up."""
+        found = nest.kernel_status
+        for name, wanted, key in (
+            ("resolution", self.resolution_ms, "brain.resolution_ms"),
+            ("local_num_threads", self.threads, "brain.threads"),
+            ("rng_seed", self.seed, "seed"),
+        ):
+            if not math.isclose(found[name], wanted):
+                raise _bad(
+                    key,
+                    f"{script} sets {name} of the kernel to {found[name]}, the experiment says {wanted}: "
+                    f"remove the line from the script, or change {key}",
+                )
+        if found["biological_time"] != 0 or found["prepared"]:
+            raise _bad(
+                "brain.script",
+                f"{script} simulates by itself ({found['biological_time']:g} ms): a brain script only "
+                "builds the network, remove its calls of Simulate, Prepare and Run",
+            )
+
+    @contextmanager
+    def survives_reset(self) -> Iterator[None]:
+        """While inside, `nest.ResetKernel()` also applies this set-up again.
+
+        Many published scripts begin with that call; without this they would lose seed and threads.
+        """
+        original = nest.ResetKernel
+
+        def reset_and_set_up() -> None:
+            leave_context()
+            original()
+            self._configure()
+
+        # Straight into the namespace: the module forbids assignment to names it does not list.
+        namespace: dict[str, Any] = vars(nest)
+        namespace["ResetKernel"] = reset_and_set_up
+        try:
+            yield
+        finally:
+            namespace["ResetKernel"] = original
+
+
+def shortest_delay_ns() -> int:
+    """The shortest delay in the network, which is the length of NEST's slices."""
+    return round(float(nest.min_delay) * 1e6)
+
+
+def leave_context() -> None:
+    """Cleanup, if the kernel is between Prepare and Cleanup."""
+    if nest.kernel_status["prepared"]:
+        nest.Cleanup()
+
+
+def refuse_if_prepared(what: str) -> None:
+    """Raises OutOfOrder between Prepare and Cleanup, where NEST would ignore `what` without a word."""
+    if nest.kernel_status["prepared"]:
+        raise OutOfOrder(f"{what} must come before the first step: NEST would ignore it in a running brain")
+
+
+def _bad(key: str, text: str) -> BadExperiment:
+    return BadExperiment(f"{key}: {text}", detail={"file": "experiment.toml", "key": key})

@@ -1,0 +1,176 @@
+"""Runs a user's brain script: a Python file whose `build(**parameters)` makes the network.
+
+    import nest
+
+    def build(cells=100):
+        neurons = nest.Create("iaf_cond_alpha", cells)
+        return {"all": neurons, "control": neurons[:10]}
+
+An error in it becomes a ScriptError that names the user's file and line.
+"""
+
+import importlib
+import inspect
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NoReturn
+
+from reafference.errors import ReafferenceError, ScriptError
+from reafference.plain import nearest
+from services.brain.kernel import KernelSetup
+from services.brain.network import Network, NotPopulations, populations_of
+from services.brain.selection import Population
+from services.brain.settings import bad
+
+_MODULE = "brain_script"
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A script as the experiment names it; `text` is what runs, whatever lies on the disk by now."""
+
+    name: str
+    text: str
+    folder: Path
+
+    @property
+    def path(self) -> Path:
+        return self.folder / self.name
+
+    def build(self, parameters: Mapping[str, Any], setup: KernelSetup) -> tuple[Network, dict[str, Population]]:
+        """The network the script makes, and its populations.
+
+        `nest.ResetKernel()` is tolerated: the set-up is applied again at once. Raises ScriptError for an
+        error in the script or a result that is not populations, BadExperiment for a parameter it does
+        not take, or when it changes threads, resolution or seed, or simulates.
+        """
+        with _modules_beside(self.path.parent), setup.survives_reset(), self._errors():
+            result = self._builder(parameters)(**parameters)
+        setup.verify(self.name)
+        return self._network(result)
+
+    def _builder(self, parameters: Mapping[str, Any]) -> Callable[..., Any]:
+        # A module of its own, because dataclasses and pickles look their module up.
+        module = ModuleType(_MODULE)
+        module.__file__ = str(self.path)
+        sys.modules[_MODULE] = module
+        exec(compile(self.text, str(self.path), "exec"), vars(module))
+        build = getattr(module, "build", None)
+        if not callable(build):
+            self._refuse("defines no function build(): it makes the network and returns its populations")
+        self._check(parameters, inspect.signature(build))
+        checked: Callable[..., Any] = build
+        return checked
+
+    def _check(self, parameters: Mapping[str, Any], signature: inspect.Signature) -> None:
+        takes = signature.parameters.values()
+        known = [p.name for p in takes if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+        if not any(p.kind == p.VAR_KEYWORD for p in takes):
+            for name in parameters:
+                if name not in known:
+                    hint = nearest(name, known) or f" (it takes {', '.join(known) or 'none'})"
+                    raise bad(f"brain.parameters.{name}", f"build() of {self.name} has no such parameter{hint}")
+        for p in takes:
+            if p.kind == p.POSITIONAL_ONLY:
+                self._refuse(f"takes {p.name!r} by position only: build() is called with keyword arguments")
+            if p.name in known and p.default is p.empty and p.name not in parameters:
+                raise bad(f"brain.parameters.{p.name}", f"missing: build() of {self.name} has no default for it")
+
+    def _network(self, result: Any) -> tuple[Network, dict[str, Population]]:
+        if not isinstance(result, Network):
+            if not isinstance(result, Mapping):
+                kind = "nothing" if result is None else f"a {type(result).__name__}"
+                self._refuse(f"returns {kind} from build(): return a map from population names to nodes")
+            result = Network(populations=result)
+        try:
+            return result, populations_of(result)
+        except NotPopulations as error:
+            self._refuse(f"returns populations that cannot be read: {error}")
+
+    def _refuse(self, text: str) -> NoReturn:
+        raise ScriptError(f"{self.name} {text}", detail={"file": self.name, "message": text})
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except SyntaxError as error:
+            raise self._syntax_error(error) from error
+        except ReafferenceError:
+            raise
+        except (Exception, SystemExit) as error:
+            place = self._place(error)
+            if place is None:
+                raise
+            raise self._error(error, place) from error
+
+    def _syntax_error(self, error: SyntaxError) -> ScriptError:
+        name = self._shown(error.filename or "")
+        line_text = (error.text or "").rstrip("\n")
+        detail = {
+            "file": name,
+            "line": error.lineno or 0,
+            "column": error.offset or 0,
+            "line_text": line_text,
+            "message": f"{type(error).__name__}: {error.msg}",
+        }
+        return ScriptError(
+            f"{name}, line {error.lineno}: {type(error).__name__}: {error.msg} in `{line_text.strip()}`",
+            detail=detail,
+        )
+
+    def _place(self, error: BaseException) -> traceback.FrameSummary | None:
+        """The innermost frame that lies in the user's folder."""
+        frames = traceback.extract_tb(error.__traceback__)
+        own = [f for f in frames if self._is_own(Path(f.filename))]
+        return own[-1] if own else None
+
+    def _is_own(self, path: Path) -> bool:
+        # An environment may lie in the user's folder; what is installed there is not the user's.
+        return path == self.path or (self.folder in path.parents and "site-packages" not in path.parts)
+
+    def _error(self, error: BaseException, place: traceback.FrameSummary) -> ScriptError:
+        name, line = self._shown(place.filename), place.lineno or 0
+        line_text = self._line(line) if name == self.name else place.line or ""
+        message = f"{type(error).__name__}: {error}"
+        detail = {
+            "file": name,
+            "line": line,
+            "column": (place.colno or 0) + 1,
+            "line_text": line_text,
+            "function": place.name,
+            "message": message,
+        }
+        return ScriptError(f"{name}, line {line}: {message} in `{line_text.strip()}`", detail=detail)
+
+    def _line(self, number: int) -> str:
+        lines = self.text.splitlines()
+        return lines[number - 1] if 0 < number <= len(lines) else ""
+
+    def _shown(self, filename: str) -> str:
+        path = Path(filename)
+        return str(path.relative_to(self.folder)) if self.folder in path.parents else filename
+
+
+@contextmanager
+def _modules_beside(folder: Path) -> Iterator[None]:
+    """Modules beside the script can be imported, and are read anew the next time."""
+    before, writes_none = set(sys.modules), sys.dont_write_bytecode
+    sys.path.insert(0, str(folder))
+    # Compiled files are told apart by the second and the size, which is too coarse for someone who edits.
+    sys.dont_write_bytecode = True
+    importlib.invalidate_caches()
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = writes_none
+        sys.path.remove(str(folder))
+        for name in set(sys.modules) - before:
+            file = getattr(sys.modules[name], "__file__", None)
+            if file and folder in Path(file).parents:
+                del sys.modules[name]

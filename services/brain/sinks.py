@@ -1,0 +1,94 @@
+"""Spike sinks in NEST that are read as a number: one device per entry, all of a kind read in one call."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from reafference.frames import Port
+from reafference.plain import Misfit
+from services.brain.device_kinds import VoltageSink
+from services.brain.kernel import nest, refuse_if_prepared
+from services.brain.selection import Selection
+from services.brain.settings import bad, misfit_in
+from services.brain.wiring import Wire, listen
+
+Values = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class SinkGroup:
+    """A named group of sinks of the experiment, its selections resolved."""
+
+    name: str
+    spec: VoltageSink
+    selections: Sequence[Selection]
+
+    @property
+    def port_name(self) -> str:
+        return f"sinks.{self.name}"
+
+    def port(self) -> Port:
+        n = len(self.selections)
+        return Port(
+            name=self.port_name,
+            shape=(n,),
+            dtype="float64",
+            unit=self.spec.unit,
+            labels=tuple(s.label for s in self.selections),
+            rest=np.full(n, self.spec.rest),
+            description=f"{self.spec.kind} at the end of the step, one per entry",
+        )
+
+    def weights(self) -> list[float]:
+        """Weight of the synapses of each device. Raises BadExperiment."""
+        try:
+            return [self.spec.weight_for(len(s), s.scale) for s in self.selections]
+        except Misfit as misfit:
+            raise misfit_in(misfit, "sinks", self.name) from None
+
+
+class VoltageSinks:
+    """All sinks of one kind. Their value is the membrane voltage of a neuron that never fires."""
+
+    def __init__(self, groups: Sequence[SinkGroup], delay_ms: float) -> None:
+        """Create and connect; `delay_ms` is for the devices that give none. Raises BadExperiment."""
+        refuse_if_prepared("sinks")
+        self._groups = groups
+        parameters = [group.spec.parameters() for group in groups for _ in group.selections]
+        devices = _create(groups[0].spec.model, parameters)
+        self._size = len(devices)
+        self._local, self._at = _local_part(devices)
+        self._parts: dict[str, slice] = {}
+        index = 0
+        for group in groups:
+            self._parts[group.port_name] = slice(index, index + len(group.selections))
+            for selection, weight in zip(group.selections, group.weights(), strict=True):
+                wire = Wire.of(group.spec, weight, delay_ms, f"sinks.{group.name}")
+                listen(devices[index], selection.ids, wire)
+                index += 1
+
+    def ports(self) -> list[Port]:
+        return [group.port() for group in self._groups]
+
+    def read(self) -> Mapping[str, Values]:
+        """The values by port, each of shape (n,); 0 for the devices that live in another process."""
+        values = np.zeros(self._size)
+        if len(self._at):
+            values[self._at] = self._local.get("V_m")
+        return {name: values[part] for name, part in self._parts.items()}
+
+
+def _create(model: str, parameters: list[dict[str, Any]]) -> Any:
+    try:
+        return nest.Create(model, len(parameters), parameters)
+    except nest.NESTError as error:
+        raise bad("brain.sinks", f"NEST refuses to create a sink: {error}") from None
+
+
+def _local_part(devices: Any) -> tuple[Any, npt.NDArray[np.intp]]:
+    """The devices that live in this process, and their places: a value elsewhere cannot be asked for."""
+    at = np.flatnonzero(np.atleast_1d(devices.local))
+    return (devices if len(at) == len(devices) else devices[at.tolist()]), at

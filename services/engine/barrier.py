@@ -1,0 +1,509 @@
+"""Who is due, who answered, who is late: the life of a run as a pure state machine.
+
+`react(barrier, event)` gives the next barrier and what has to be done about it; nothing here knows a socket, a
+clock or a log. The states are those of PROTOCOL.md:
+
+    lobby → preparing → ready → running ⇄ paused → stopping → lobby,   fault from anywhere
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from reafference.errors import OutOfOrder, PeerLate, PeerLost, ReafferenceError
+from reafference.frames import OrderKind, Role, State
+
+# --- who takes part ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One of the roster. `every` is how many CLE steps one step of a participant has."""
+
+    name: str
+    role: Role
+    every: int = 1
+    arrived: bool = False
+    ready: bool = False
+    halted: bool = False
+    granted: int = -1
+    answered: int = -1
+
+    def due(self, step: int) -> bool:
+        return self.role == "participant" and step % self.every == 0
+
+    def owes(self, step: int) -> bool:
+        """Whether its answer is needed before `step` is complete."""
+        return self.granted > self.answered and self.granted + self.every - 1 <= step
+
+
+@dataclass(frozen=True, slots=True)
+class Barrier:
+    """Everything a decision depends on.
+
+    `step` is the one in progress or, between steps, the next one. `granted` says that it is in progress, `coupled`
+    that the transfer functions have run for it. `window` is how many steps may be granted beyond `recorded`; 0 where
+    nothing is recorded.
+    """
+
+    members: Mapping[str, Member]
+    steps: int
+    window: int = 0
+    autostart: bool = True
+    state: State = "lobby"
+    step: int = 0
+    coupled: bool = False
+    granted: bool = False
+    recorded: int = -1
+    pausing: bool = False
+    ending: bool = False
+    concluded: bool = False
+    error: ReafferenceError | None = None
+    culprit: str = ""
+
+    def missing(self) -> list[str]:
+        """Whose answer the present state waits for."""
+        match self.state:
+            case "lobby":
+                return [m.name for m in self.members.values() if not m.arrived]
+            case "preparing":
+                return [m.name for m in self.members.values() if not m.ready]
+            case "running":
+                return [m.name for m in self.members.values() if m.owes(self.step)]
+            case "stopping" | "fault":
+                # The recorder comes last: it must not miss what the others say at the end.
+                left = [m for m in self.members.values() if m.ready and not m.halted]
+                first = [m.name for m in left if m.role == "participant"]
+                return first or [m.name for m in left]
+        return []
+
+    def short_of_credit(self) -> bool:
+        """Whether the next step waits for the recorder only."""
+        return self.coupled and bool(self.window) and self.step > self.recorded + self.window
+
+
+# --- what may happen ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A member of the roster said hello."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A member is ready; `every` comes from the experiment."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A participant is done with `step`."""
+
+    name: str
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Coupled:
+    """The transfer functions have run, on resting values or on those of the step just complete."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credited:
+    """The recorder has written everything up to `step`."""
+
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """An operator wants something."""
+
+    what: OrderKind
+
+
+@dataclass(frozen=True, slots=True)
+class HasHalted:
+    """A member has stopped in order."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A member is gone; `how` says how one knows."""
+
+    name: str
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """The present state has lasted longer than it may."""
+
+    limit_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A member, or the engine itself (ENGINE), cannot go on."""
+
+    name: str
+    error: ReafferenceError
+
+
+ENGINE = "engine"
+
+_FROM_MEMBERS = (Arrived, Built, Answered, HasHalted)
+
+Event = Arrived | Built | Answered | Coupled | Credited | Ordered | HasHalted | Lost | Overdue | Failed
+
+
+# --- what has to be done about it -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SendPrepare:
+    """Ask these members to build themselves."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Couple:
+    """Run the transfer functions; `step` steps are complete. For step 0 on resting values."""
+
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """`step` is complete: publish the commit mark."""
+
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Let these participants make `step`."""
+
+    step: int
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SendHalt:
+    """Ask these members to stop after `step`."""
+
+    step: int
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Conclude:
+    """All participants have stopped: write the last document of the run. `error` is why it ended early, if it
+    did, and `culprit` who was the cause."""
+
+    error: ReafferenceError | None
+    culprit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """The state has changed."""
+
+    state: State
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The run is over: say goodbye."""
+
+
+Action = SendPrepare | Couple | Commit | Grant | SendHalt | Conclude | Tell | Finish
+Reaction = tuple[Barrier, tuple[Action, ...]]
+
+
+def open_lobby(
+    roster: Mapping[str, Role],
+    *,
+    steps: int,
+    every: Mapping[str, int] | None = None,
+    window: int = 0,
+    autostart: bool = True,
+) -> Barrier:
+    """A barrier that waits for everybody in `roster`."""
+    rates = every or {}
+    members = {name: Member(name, role, rates.get(name, 1)) for name, role in roster.items()}
+    return Barrier(members, steps, window, autostart)
+
+
+def react(barrier: Barrier, event: Event) -> Reaction:
+    """The next barrier, and what to do.
+
+    Raises OutOfOrder for an event that the present state has no place for; the barrier then stays as it is.
+    """
+    handler = _TABLE.get((barrier.state, type(event)))
+    if handler is None:
+        raise OutOfOrder(_misplaced(barrier, event))
+    if isinstance(event, _FROM_MEMBERS) and event.name not in barrier.members:
+        raise OutOfOrder(f"{event.name} has no part in this run")
+    return handler(barrier, event)
+
+
+# --- handlers, one for each entry of the table ------------------------------------------------------------
+
+
+def _arrived(barrier: Barrier, event: Arrived) -> Reaction:
+    barrier = _with(barrier, event.name, arrived=True)
+    if barrier.missing():
+        return barrier, ()
+    return replace(barrier, state="preparing"), (Tell("preparing"), SendPrepare(tuple(barrier.members)))
+
+
+def _built(barrier: Barrier, event: Built) -> Reaction:
+    if barrier.members[event.name].ready:
+        return barrier, ()
+    barrier = _with(barrier, event.name, ready=True)
+    if barrier.missing():
+        return barrier, ()
+    return barrier, (Couple(0),)
+
+
+def _coupled_at_rest(barrier: Barrier, event: Coupled) -> Reaction:
+    barrier = replace(barrier, state="ready", coupled=True)
+    if not barrier.autostart:
+        return barrier, (Tell("ready"),)
+    barrier, actions = _start(barrier)
+    return barrier, (Tell("ready"), *actions)
+
+
+def _answered(barrier: Barrier, event: Answered) -> Reaction:
+    member = barrier.members[event.name]
+    if event.step != member.granted:
+        raise OutOfOrder(f"{event.name} answered step {event.step}, step {member.granted} was granted")
+    if member.answered == member.granted:
+        return barrier, ()  # an answer from memory, after a reconnect
+    return _completed(_with(barrier, event.name, answered=event.step))
+
+
+def _completed(barrier: Barrier, before: tuple[Action, ...] = ()) -> Reaction:
+    """Commit the step in progress once nobody owes anything for it.
+
+    With slow participants that can be at once, and an answer can come when no step is in progress.
+    """
+    if not barrier.granted or barrier.missing():
+        return barrier, before
+    return replace(barrier, granted=False), (*before, Commit(barrier.step), Couple(barrier.step + 1))
+
+
+def _coupled(barrier: Barrier, event: Coupled) -> Reaction:
+    return _next(replace(barrier, step=barrier.step + 1, coupled=True))
+
+
+def _credited(barrier: Barrier, event: Credited) -> Reaction:
+    barrier = replace(barrier, recorded=max(barrier.recorded, event.step))
+    return _next(barrier) if barrier.state == "running" else (barrier, ())
+
+
+def _next(barrier: Barrier) -> Reaction:
+    """Between two steps: end, pause, wait for credit, or grant."""
+    if not barrier.coupled or barrier.granted:
+        return barrier, ()
+    if barrier.ending or barrier.step >= barrier.steps:
+        return _stop(barrier)
+    if barrier.pausing:
+        return replace(barrier, state="paused", pausing=False), (Tell("paused"),)
+    if barrier.short_of_credit():
+        return barrier, ()
+    due = tuple(m.name for m in barrier.members.values() if m.due(barrier.step))
+    members = {m.name: replace(m, granted=barrier.step) if m.name in due else m for m in barrier.members.values()}
+    return _completed(replace(barrier, members=members, granted=True, coupled=False), (Grant(barrier.step, due),))
+
+
+def _start(barrier: Barrier) -> Reaction:
+    barrier, actions = _next(replace(barrier, state="running"))
+    return barrier, (Tell("running"), *actions)
+
+
+def _stop(barrier: Barrier) -> Reaction:
+    return _halt_rest(replace(barrier, state="stopping"), (Tell("stopping"),))
+
+
+def _halt_rest(barrier: Barrier, before: tuple[Action, ...] = ()) -> Reaction:
+    """Stop the participants, then conclude, then stop the recorder, then finish."""
+    left = barrier.missing()
+    halt = (SendHalt(barrier.step - 1, tuple(left)),) if left else ()
+    if any(barrier.members[name].role == "participant" for name in left):
+        return barrier, (*before, *halt)
+    if barrier.concluded:
+        return (barrier, before) if left else (replace(barrier, state="lobby"), (*before, Finish()))
+    concluded = replace(barrier, concluded=True)
+    if left:
+        return concluded, (*before, Conclude(barrier.error, barrier.culprit), *halt)
+    return replace(concluded, state="lobby"), (*before, Conclude(barrier.error, barrier.culprit), Finish())
+
+
+def _ordered_in_lobby(barrier: Barrier, event: Ordered) -> Reaction:
+    if event.what == "stop":
+        return _stop(replace(barrier, ending=True))
+    return replace(barrier, autostart=event.what in ("start", "resume")), ()
+
+
+def _ordered_when_ready(barrier: Barrier, event: Ordered) -> Reaction:
+    match event.what:
+        case "start" | "resume":
+            return _start(barrier)
+        case "stop":
+            return _stop(replace(barrier, ending=True))
+    return barrier, ()
+
+
+def _ordered_while_running(barrier: Barrier, event: Ordered) -> Reaction:
+    match event.what:
+        case "pause":
+            barrier = replace(barrier, pausing=True)
+        case "start" | "resume":
+            barrier = replace(barrier, pausing=False)
+        case "stop":
+            barrier = replace(barrier, ending=True)
+    return _next(barrier)
+
+
+def _ignored(barrier: Barrier, event: Event) -> Reaction:
+    return barrier, ()
+
+
+def _halted(barrier: Barrier, event: HasHalted) -> Reaction:
+    barrier = _with(barrier, event.name, halted=True)
+    return (barrier, ()) if _still_participants(barrier) else _halt_rest(barrier)
+
+
+def _still_participants(barrier: Barrier) -> bool:
+    return any(barrier.members[name].role == "participant" for name in barrier.missing())
+
+
+def _lost(barrier: Barrier, event: Lost) -> Reaction:
+    if event.name not in barrier.members:
+        return barrier, ()  # monitors come and go
+    where = f" in step {barrier.step}" if barrier.state == "running" else f" while {_PHRASES[barrier.state]}"
+    error = PeerLost(f"the {event.name} was lost{where}: {event.how}")
+    return _fail(barrier, event.name, error)
+
+
+def _overdue(barrier: Barrier, event: Overdue) -> Reaction:
+    if barrier.state == "running" and barrier.short_of_credit():
+        witnesses = [m.name for m in barrier.members.values() if m.role == "witness"]
+        error = PeerLate(f"the recorder did not write step {barrier.recorded + 1} within {event.limit_s:g} s")
+        return _fail(barrier, witnesses[0], error)
+    late = barrier.missing()
+    names = " and the ".join(late)
+    where = f"step {barrier.step}" if barrier.state == "running" else f"the end of {_PHRASES[barrier.state]}"
+    error = PeerLate(f"the {names} did not reach {where} within {event.limit_s:g} s")
+    return _fail(barrier, late[0] if late else ENGINE, error)
+
+
+def _failed(barrier: Barrier, event: Failed) -> Reaction:
+    if event.name not in (*barrier.members, ENGINE):
+        return barrier, ()  # a monitor's trouble is its own
+    return _fail(barrier, event.name, event.error)
+
+
+def _fail(barrier: Barrier, culprit: str, error: ReafferenceError) -> Reaction:
+    """Grant nothing more, stop the others; what they still answer of this step is not committed."""
+    if culprit in barrier.members:
+        barrier = _with(barrier, culprit, halted=True)
+    barrier = replace(barrier, state="fault", error=error, culprit=culprit)
+    return _halt_rest(barrier, (Tell("fault"),))
+
+
+def _fail_again(barrier: Barrier, event: Lost | Failed) -> Reaction:
+    """Whoever is lost while all are being stopped need not be waited for; the first cause stands."""
+    if event.name not in barrier.members:
+        return barrier, ()
+    if barrier.error is None:
+        error = (
+            event.error
+            if isinstance(event, Failed)
+            else PeerLost(f"the {event.name} was lost while the run was stopping: {event.how}")
+        )
+        barrier = replace(barrier, error=error, culprit=event.name)
+    barrier = _with(barrier, event.name, halted=True)
+    return (barrier, ()) if _still_participants(barrier) else _halt_rest(barrier)
+
+
+def _give_up(barrier: Barrier, event: Overdue) -> Reaction:
+    """Who has not stopped by now is left to the launcher."""
+    late = barrier.missing()
+    if barrier.error is None:
+        error = PeerLate(f"the {' and the '.join(late)} did not stop within {event.limit_s:g} s")
+        barrier = replace(barrier, error=error, culprit=late[0] if late else ENGINE)
+    for name in late:
+        barrier = _with(barrier, name, halted=True)
+    return _halt_rest(barrier)
+
+
+def _with(barrier: Barrier, name: str, **changes: object) -> Barrier:
+    changed = replace(barrier.members[name], **changes)  # type: ignore[arg-type]
+    return replace(barrier, members={**barrier.members, name: changed})
+
+
+_PHRASES: Mapping[State, str] = {
+    "lobby": "waiting in the lobby",
+    "preparing": "being built",
+    "ready": "ready",
+    "running": "running",
+    "paused": "paused",
+    "stopping": "stopping",
+    "fault": "stopping after a fault",
+}
+
+
+def _misplaced(barrier: Barrier, event: Event) -> str:
+    who = getattr(event, "name", "")
+    said = f"{who}: " if who else ""
+    return f"{said}{type(event).__name__.lower()} has no place while the run is {_PHRASES[barrier.state]}"
+
+
+_Handler = Callable[[Barrier, Any], Reaction]
+
+_TABLE: Mapping[tuple[State, type], _Handler] = {
+    ("lobby", Arrived): _arrived,
+    ("lobby", Ordered): _ordered_in_lobby,
+    ("preparing", Built): _built,
+    ("preparing", Coupled): _coupled_at_rest,
+    ("preparing", Ordered): _ordered_in_lobby,
+    ("ready", Ordered): _ordered_when_ready,
+    ("running", Answered): _answered,
+    ("running", Coupled): _coupled,
+    ("running", Credited): _credited,
+    ("running", Ordered): _ordered_while_running,
+    ("paused", Ordered): _ordered_when_ready,
+    ("paused", Answered): _answered,
+    ("paused", Credited): _credited,
+    ("stopping", HasHalted): _halted,
+    ("stopping", Answered): _ignored,
+    ("stopping", Built): _ignored,
+    ("stopping", Coupled): _ignored,
+    ("stopping", Credited): _ignored,
+    ("stopping", Ordered): _ignored,
+    ("stopping", Lost): _fail_again,
+    ("stopping", Failed): _fail_again,
+    ("stopping", Overdue): _give_up,
+    ("fault", HasHalted): _halted,
+    ("fault", Answered): _ignored,
+    ("fault", Built): _ignored,
+    ("fault", Credited): _ignored,
+    ("fault", Ordered): _ignored,
+    ("fault", Coupled): _ignored,
+    ("fault", Lost): _fail_again,
+    ("fault", Failed): _fail_again,
+    ("fault", Overdue): _give_up,
+    **{(state, Lost): _lost for state in ("lobby", "preparing", "ready", "running", "paused")},
+    **{(state, Failed): _failed for state in ("lobby", "preparing", "ready", "running", "paused")},
+    **{(state, Overdue): _overdue for state in ("lobby", "preparing", "running")},
+}

@@ -1,0 +1,215 @@
+"""The documents that frame a run, and the identity of the run itself."""
+
+import os
+import platform
+import secrets
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reafference import plain
+from reafference.digest import of_run
+from reafference.errors import BadExperiment, ReafferenceError, TransferFailed
+from reafference.frames import PROTOCOL, Halted, Message, Outcome, Plan, Port, Ports, RunStart, RunStop
+from reafference.process import peak_rss_mb, usable_cores
+
+from . import profile
+from .experiment import Experiment
+
+RECORDER = "recorder"
+
+
+def new_run_id() -> str:
+    """A short name for topics; several runs may share one bus."""
+    return secrets.token_hex(4)
+
+
+def make_run_folder(out: Path | None, runs: Path) -> Path:
+    """The folder of this run, made and proven to be writable.
+
+    Raises BadExperiment when it cannot be written, or holds a recording already.
+    """
+    folder = out or _stamped(runs)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".probe-{os.getpid()}"
+        probe.write_bytes(b"?")
+        probe.unlink()
+    except OSError as error:
+        raise BadExperiment(
+            f"the run folder {folder} cannot be written ({error.strerror}): name another one with --out"
+        ) from None
+    if any(folder.glob("recording.mcap*")):
+        raise BadExperiment(
+            f"the run folder {folder} holds a recording already: name another one with --out, or move it away"
+        )
+    return folder.resolve()
+
+
+def _stamped(runs: Path) -> Path:
+    stamp = datetime.now().strftime("%Y-%m-%dT%H-%M-%S")
+    names = [stamp, *(f"{stamp}-{n}" for n in range(2, 1000))]
+    return next(runs / name for name in names if not (runs / name).exists())
+
+
+def remove_if_unused(folder: Path) -> None:
+    """Take back a run folder in which nothing was recorded."""
+    for name in ("recording.mcap", ".reserve"):
+        file = folder / name
+        if file.exists() and file.stat().st_size == 0:
+            file.unlink()
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def plans(experiment: Experiment, run: str) -> dict[str, Plan]:
+    """What each participant is to build; seeds are spawned from the master seed in name order."""
+    names = sorted(experiment.participants)
+    children = np.random.SeedSequence(experiment.general.seed).spawn(len(names))
+    return {
+        name: Plan(
+            run=run,
+            name=name,
+            seed=int(child.generate_state(1, np.uint32)[0]),
+            dt_ns=experiment.dt_ns * experiment.every(name),
+            every=experiment.every(name),
+            threads=experiment.threads if name == "brain" else 1,
+            folder=str(experiment.folder),
+            settings=_own_settings(experiment.participants[name]),
+            files=experiment.files,
+        )
+        for name, child in zip(names, children, strict=True)
+    }
+
+
+def recorder_plan(experiment: Experiment, run: str, folder: Path) -> Plan:
+    """What the recorder needs to know."""
+    return Plan(
+        run=run,
+        name=RECORDER,
+        seed=0,
+        dt_ns=experiment.dt_ns,
+        folder=str(folder),
+        settings={"window_steps": experiment.document.record.window_steps},
+    )
+
+
+def _own_settings(table: Mapping[str, Any]) -> dict[str, Any]:
+    """A participant's table without the keys that are the engine's business."""
+    return {key: value for key, value in table.items() if key != "step_ms"}
+
+
+def engine_ports(ports: Mapping[str, Ports]) -> Ports:
+    """The streams the engine itself publishes, described like everybody's."""
+    inputs = tuple(
+        Port(
+            name=f"inputs/{name}.{port.name}",
+            shape=port.shape,
+            dtype=port.dtype,
+            unit=port.unit,
+            labels=port.labels,
+        )
+        for name, declared in sorted(ports.items())
+        for port in declared.inputs
+    )
+    return Ports(outputs=(*inputs, profile.PORT))
+
+
+def start_document(experiment: Experiment, run: str, ports: Mapping[str, Ports]) -> RunStart:
+    """Who, what, with which seed and versions."""
+    general = experiment.general
+    return RunStart(
+        run=run,
+        experiment=general.name,
+        title=general.title or general.name,
+        started_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        seed=general.seed,
+        dt_ns=experiment.dt_ns,
+        steps=general.steps,
+        parameters=experiment.document.parameters,
+        settings=experiment.settings,
+        files=experiment.files,
+        ports={**ports, "engine": engine_ports(ports)},
+        versions=_versions(),
+        machine={
+            "host": platform.node(),
+            "system": platform.platform(),
+            "python": platform.python_version(),
+            "cores": usable_cores(),
+        },
+    )
+
+
+def _versions() -> dict[str, str]:
+    found = {"protocol": ".".join(map(str, PROTOCOL))}
+    for package in (
+        "reafference",
+        "nest-simulator",
+        "pybullet",
+        "numba",
+        "numpy",
+        "pyzmq",
+        "msgpack",
+        "mcap",
+    ):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+_COUNTS = ("neurons", "synapses", "devices", "threads", "build_s", "nest_version", "have_mpi")
+
+
+def counts(ports: Mapping[str, Ports]) -> dict[str, Any]:
+    """The facts of the simulators that belong into every summary."""
+    facts = {key: value for declared in ports.values() for key, value in declared.facts.items()}
+    return {key: facts[key] for key in _COUNTS if key in facts}
+
+
+def stop_document(
+    experiment: Experiment,
+    rows: profile.Profile,
+    halted: Mapping[str, Halted],
+    *,
+    stopped_early: bool,
+    error: ReafferenceError | None,
+    culprit: str,
+    seqs: Mapping[str, int],
+    measures: Mapping[str, Any],
+    facts: Mapping[str, Any],
+    messages: Sequence[Message],
+) -> RunStop:
+    """How the run ended, and what was measured. The digest is over those of all participants, and empty if one
+    of them could not give its own."""
+    digests = {name: halted[name].digest for name in sorted(halted) if halted[name].digest}
+    outcome: Outcome = "stopped" if stopped_early else "finished"
+    if error is not None:
+        outcome = "halted" if isinstance(error, TransferFailed) else "fault"
+    return RunStop(
+        step=len(rows) - 1,
+        t_ns=len(rows) * experiment.dt_ns,
+        outcome=outcome,
+        code=error.code if error else "",
+        text=error.text if error else "",
+        service=culprit,
+        steps=len(rows),
+        exit_status=error.exit_status if error else 0,
+        seqs=dict(seqs),
+        digest=of_run(digests) if set(digests) == set(experiment.participants) else "",
+        digests=digests,
+        real_time_factor=round(rows.real_time_factor(experiment.dt_ns), 6),
+        timing=rows.summary(),
+        measures=measures,
+        facts={**facts, "first_step_ms": round(rows.first_step_ms(), 3)},
+        messages=tuple(plain.dump(message) for message in messages),
+        peak_rss_mb={
+            "engine": peak_rss_mb(),
+            **{name: note.facts.get("peak_rss_mb", 0.0) for name, note in halted.items()},
+        },
+    )

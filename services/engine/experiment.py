@@ -1,0 +1,331 @@
+"""experiment.toml → Experiment: read once, checked, then a value.
+
+Every complaint names the file, the key and what was expected there.
+"""
+
+import math
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal
+
+from reafference import plain
+from reafference.clock import ns_from_ms, steps_per
+from reafference.errors import BadExperiment
+from reafference.topics import is_name
+
+PARTICIPANTS = ("brain", "body")
+FILE = "experiment.toml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class General:
+    """The table [experiment].
+
+    `step_ms` is the CLE step. `on_error` says what a failing transfer function means: "continue" switches it
+    off, "halt" ends the run. `pace` is 0 for as fast as possible, 1 for real time, 0.5 for half of it.
+    """
+
+    name: str
+    title: str = ""
+    description: str = ""
+    steps: int
+    step_ms: float = 20.0
+    seed: int = 1
+    on_error: Literal["continue", "halt"] = "continue"
+    pace: float = 0.0
+    transfer_timeout_s: float = 5.0
+    step_timeout_s: float = 120.0
+    prepare_timeout_s: float = 3600.0
+
+    def __post_init__(self) -> None:
+        if not is_name(self.name):
+            raise plain.Misfit("name", "a name of letters, digits, '_', '-' and '.'", f"the text {self.name!r}")
+        _at_least("steps", self.steps, 1)
+        if not 0 <= self.seed < 2**63:
+            raise plain.Misfit("seed", "a whole number from 0 to 2^63 - 1", str(self.seed))
+        _at_least("pace", self.pace, 0)
+        for key in ("transfer_timeout_s", "step_timeout_s", "prepare_timeout_s"):
+            _more_than(key, getattr(self, key), 0)
+        _more_than("step_ms", self.step_ms, 0)
+        _nanoseconds("step_ms", self.step_ms)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """The table [record]. `window_steps` is how far the run may be ahead of what is safely written."""
+
+    enabled: bool = True
+    window_steps: int = 64
+
+    def __post_init__(self) -> None:
+        _at_least("window_steps", self.window_steps, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferFile:
+    """The table [transfer]."""
+
+    file: str = "transfer.py"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """One entry of [measures]: a number taken from the run.
+
+    `reads` is an address as in a transfer function. `at_s` takes the value at that simulated time, else `over`
+    reduces the values at the end of all steps. The result is `scale` times that.
+    """
+
+    reads: str
+    at_s: float | None = None
+    over: Literal["last", "mean", "min", "max", "range"] = "last"
+    scale: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """The whole file. The tables [brain] and [body] belong to those who build them; each may name a
+    `step_ms` of its own, a multiple of the CLE step."""
+
+    experiment: General
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    brain: Mapping[str, Any] | None = None
+    body: Mapping[str, Any] | None = None
+    transfer: TransferFile | None = None
+    measures: Mapping[str, Measure] = field(default_factory=dict)
+    record: Record = field(default_factory=Record)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experiment:
+    """An experiment as it will run: its document after overrides, and the text of every file it names."""
+
+    path: Path
+    folder: Path
+    document: Document
+    settings: Mapping[str, Any]
+    files: Mapping[str, str]
+
+    @property
+    def general(self) -> General:
+        return self.document.experiment
+
+    @property
+    def dt_ns(self) -> int:
+        return ns_from_ms(self.general.step_ms)
+
+    @property
+    def participants(self) -> dict[str, Mapping[str, Any]]:
+        """The settings of each simulator, by name."""
+        tables = {name: getattr(self.document, name) for name in PARTICIPANTS}
+        return {name: table for name, table in tables.items() if table is not None}
+
+    @property
+    def threads(self) -> int:
+        """Threads the brain asks for."""
+        return int((self.document.brain or {}).get("threads", 1))
+
+    def every(self, participant: str) -> int:
+        """How many CLE steps make one step of this participant."""
+        step_ms = self.participants[participant].get("step_ms", self.general.step_ms)
+        return steps_per(ns_from_ms(step_ms), self.dt_ns)
+
+    def transfer_file(self) -> tuple[str, str] | None:
+        """Name and text of the file of transfer functions, if there is one."""
+        if self.document.transfer is None:
+            return None
+        name = self.document.transfer.file
+        return name, self.files[name]
+
+
+def load(where: Path, overrides: Sequence[tuple[str, Any]] = ()) -> Experiment:
+    """The experiment in the folder (or file) `where`, with `overrides` as (key, value) put over it.
+
+    Raises BadExperiment; nothing is written anywhere.
+    """
+    path = where / FILE if where.is_dir() else where
+    settings = _read(path)
+    for key, value in overrides:
+        _override(settings, key, value, path)
+    try:
+        document = plain.load(Document, settings)
+    except plain.Misfit as misfit:
+        raise _complaint(path, misfit) from None
+    experiment = Experiment(
+        path=path,
+        folder=path.parent.resolve(),
+        document=document,
+        settings=settings,
+        files={FILE: path.read_text(encoding="utf-8")} | dict(_named_files(path, document)),
+    )
+    _check_participants(experiment)
+    _check_measures(experiment)
+    return experiment
+
+
+def parse_override(text: str) -> tuple[str, Any]:
+    """`key=value` from a command line; the value is read as TOML, or as plain text if that fails.
+
+    Raises BadExperiment when there is no `=`.
+    """
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise BadExperiment(f"--set {text!r}: write it as key=value, for instance --set drive_hz=0")
+    try:
+        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key.strip(), value.strip()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        hint = _nearby(path)
+        raise BadExperiment(f"{path}: there is no such file{hint}", detail={"file": str(path)}) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadExperiment(f"{path}: cannot be read ({error})", detail={"file": str(path)}) from None
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        place = re.search(r"line (\d+)", str(error))
+        detail = {"file": str(path)} | ({"line": int(place[1])} if place else {})
+        raise BadExperiment(f"{path}: this is not TOML: {error}", detail=detail) from None
+
+
+def _nearby(path: Path) -> str:
+    """Other experiments beside a path that leads nowhere."""
+    home = path.parent.parent if path.name == FILE else path.parent
+    if not home.is_dir():
+        return ""
+    known = [entry.name for entry in home.iterdir() if (entry / FILE).is_file()]
+    return plain.nearest(path.parent.name if path.name == FILE else path.name, known)
+
+
+def _override(settings: dict[str, Any], key: str, value: Any, path: Path) -> None:
+    places = [key] if "." in key or key in settings else list(_places_of(settings, key))
+    if len(places) != 1:
+        known = [place.rsplit(".", 1)[-1] for place in _all_keys(settings)]
+        found = f"it could be {' or '.join(places)}" if places else "there is no such key"
+        hint = "" if places else plain.nearest(key, known)
+        raise BadExperiment(
+            f"{path}: --set {key}: {found}{hint}; name a key of the file with its table, "
+            "for instance parameters.drive_hz"
+        )
+    *tables, last = places[0].split(".")
+    table: Any = settings
+    for name in tables:
+        table = table.setdefault(name, {})
+        if not isinstance(table, dict):
+            raise BadExperiment(f"{path}: --set {key}: {name} is not a table")
+    if tables == ["parameters"] and last not in table:
+        hint = plain.nearest(last, table)
+        raise BadExperiment(f"{path}: --set {key}: [parameters] has no key {last!r}{hint}")
+    table[last] = value
+
+
+_OPEN_TABLES = (
+    "parameters",
+    "brain.parameters",
+    "body.parameters",
+    "experiment",
+    "brain",
+    "body",
+    "record",
+)
+
+_OPTIONAL_KEYS = {"experiment": General.__slots__, "record": Record.__slots__, "brain": ("threads",)}
+
+
+def _places_of(settings: Mapping[str, Any], key: str) -> Iterator[str]:
+    """Where a key without a table may stand: the parameters first, then the general tables."""
+    for name in _OPEN_TABLES:
+        table: Any = settings
+        for part in name.split("."):
+            table = table.get(part, {}) if isinstance(table, Mapping) else {}
+        # A brain is not made by asking for threads.
+        optional = _OPTIONAL_KEYS.get(name, ()) if name in settings or name != "brain" else ()
+        if isinstance(table, Mapping) and (key in table or key in optional):
+            yield f"{name}.{key}"
+
+
+def _all_keys(settings: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in settings.items():
+        yield prefix + key
+        if isinstance(value, Mapping):
+            yield from _all_keys(value, f"{prefix}{key}.")
+
+
+def _named_files(path: Path, document: Document) -> Iterator[tuple[str, str]]:
+    """The text of each script the document names."""
+    wanted = []
+    if document.transfer is not None:
+        wanted.append(("transfer.file", document.transfer.file))
+    for name in PARTICIPANTS:
+        table = getattr(document, name) or {}
+        if "script" in table:
+            wanted.append((f"{name}.script", table["script"]))
+    for key, name in wanted:
+        if not isinstance(name, str):
+            raise _complaint(path, plain.Misfit(key, "a file name", plain.describe(name)))
+        file = path.parent / name
+        try:
+            yield name, file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
+            misfit = plain.Misfit(key, "a file that can be read", f"{name!r}: {reason}")
+            raise _complaint(path, misfit) from None
+
+
+def _check_measures(experiment: Experiment) -> None:
+    """A time at which no step ends would silently measure nothing."""
+    for name, measure in experiment.document.measures.items():
+        if measure.at_s is None:
+            continue
+        try:
+            steps_per(ns_from_ms(Decimal(str(measure.at_s)) * 1000), experiment.dt_ns)
+        except (ValueError, ArithmeticError):
+            expected = f"the end of a step: a multiple of {experiment.general.step_ms / 1000:g} s"
+            misfit = plain.Misfit(f"measures.{name}.at_s", expected, plain.describe(measure.at_s))
+            raise _complaint(experiment.path, misfit) from None
+
+
+def _check_participants(experiment: Experiment) -> None:
+    if not experiment.participants:
+        raise _complaint(experiment.path, plain.Misfit("brain", "a table [brain] or [body]", "neither of them"))
+    for name, table in experiment.participants.items():
+        try:
+            experiment.every(name)
+        except (ValueError, TypeError, ArithmeticError):
+            expected = f"a multiple of the CLE step of {experiment.general.step_ms:g} ms"
+            misfit = plain.Misfit(f"{name}.step_ms", expected, plain.describe(table["step_ms"]))
+            raise _complaint(experiment.path, misfit) from None
+    threads = (experiment.document.brain or {}).get("threads", 1)
+    if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
+        misfit = plain.Misfit("brain.threads", "a whole number, 1 or more", plain.describe(threads))
+        raise _complaint(experiment.path, misfit)
+
+
+def _complaint(path: Path, misfit: plain.Misfit) -> BadExperiment:
+    return BadExperiment(f"{path}: {misfit}", detail={"file": str(path), "key": misfit.key})
+
+
+def _at_least(key: str, value: float, least: float) -> None:
+    if not value >= least:
+        raise plain.Misfit(key, f"{least:g} or more", f"{value:g}")
+
+
+def _more_than(key: str, value: float, least: float) -> None:
+    if not least < value < math.inf:
+        raise plain.Misfit(key, f"a finite number of more than {least:g}", f"{value:g}")
+
+
+def _nanoseconds(key: str, milliseconds: float) -> None:
+    try:
+        ns_from_ms(milliseconds)
+    except (ValueError, ArithmeticError):
+        raise plain.Misfit(key, "a whole number of nanoseconds", f"{milliseconds} ms") from None

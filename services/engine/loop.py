@@ -1,0 +1,568 @@
+"""Drives the barrier over the step wire: deadlines, pacing, publishing. Blocking, in one thread.
+
+What happens next is always the barrier's decision; here it is only carried out.
+"""
+
+import gc
+import os
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from reafference import codec, declare
+from reafference.clock import NS_PER_MS, Deadline
+from reafference.config import Addresses
+from reafference.errors import (
+    NotAllowed,
+    OutOfOrder,
+    PeerLost,
+    ReafferenceError,
+    TransferFailed,
+    UnknownKind,
+    WrongVersion,
+    from_code,
+)
+from reafference.frames import (
+    PROTOCOL,
+    Bye,
+    Clock,
+    ErrorFrame,
+    Frame,
+    Gone,
+    Halt,
+    Halted,
+    Hello,
+    Message,
+    Order,
+    Ports,
+    Prepare,
+    Progress,
+    Ready,
+    Recorded,
+    Role,
+    RunStop,
+    State,
+    StateNote,
+    StepDone,
+    StepGrant,
+    Stream,
+    Welcome,
+)
+from reafference.process import Leave
+from reafference.sockets import BusOut, PulseHost, Sender, StepHost, TapOut, Waiting, Wires
+from reafference.topics import parsed
+
+from . import barrier as b
+from . import documents
+from .experiment import Experiment
+from .measures import Measures
+from .pace import Pace
+from .profile import Profile, Row
+from .publisher import Publisher
+from .transfer import Transfer
+
+_JOIN_S = 60.0
+_HALT_S = 30.0
+_HALT_AFTER_FAULT_S = 1.0
+_RECORDER_HALT_AFTER_FAULT_S = 2.0
+_BYE_S = 0.2
+_STATE_EVERY_NS = 50 * NS_PER_MS
+_TURN_MS = 250
+_FOR_EVER = 0.0
+
+
+class Loop:
+    """One run of one experiment, from the lobby to the last document."""
+
+    def __init__(
+        self,
+        wires: Wires,
+        addresses: Addresses,
+        experiment: Experiment,
+        declarations: list[declare.Declaration],
+        folder: Path,
+        leave: Leave,
+        log: Any,
+        *,
+        autostart: bool = True,
+    ) -> None:
+        self._experiment, self._declarations, self._addresses = experiment, declarations, addresses
+        self._folder, self._leave, self._log = folder, leave, log
+        record = experiment.document.record
+        self._sender = Sender("engine", documents.new_run_id())
+        self._host = StepHost(wires, addresses.step, self._sender)
+        self._pulse = PulseHost(wires, addresses.pulse_beat, addresses.pulse_echo, self._sender)
+        tap = TapOut(wires, addresses.tap) if record.enabled else None
+        self._publisher = Publisher(self._sender, BusOut(wires, addresses.bus_in), tap)
+        self._waiting = Waiting(self._host, self._pulse)
+        roster: dict[str, Role] = dict.fromkeys(experiment.participants, "participant")
+        self._barrier = b.open_lobby(
+            roster | ({documents.RECORDER: "witness"} if record.enabled else {}),
+            steps=experiment.general.steps,
+            every={name: experiment.every(name) for name in experiment.participants},
+            window=record.window_steps if record.enabled else 0,
+            autostart=autostart,
+        )
+        self._operators: dict[str, Role] = {}
+        self._ports: dict[str, Ports] = {}
+        self._halted: dict[str, Halted] = {}
+        self._early: dict[str, StepDone] = {}
+        self._messages: list[Message] = []
+        self._transfer: Transfer | None = None
+        self._measures: Measures | None = None
+        self._want: dict[str, tuple[str, ...]] = {}
+        self.profile = Profile()
+        self._row: Row | None = None
+        self._mark: Clock | None = None
+        self._row_began_ns = self._granted_ns = self._short_since_ns = self._committed = 0
+        pace = experiment.general.pace
+        self._pace = Pace(int(experiment.dt_ns / pace) if pace else 0)
+        self._next_state_ns = 0
+        self._allow(_JOIN_S)
+        self._stop_asked = self._opened = self._over = False
+        self._stop: RunStop | None = None
+
+    def run(self) -> RunStop:
+        """Run until everything has stopped; the last document of the run."""
+        while not self._over:
+            self._wait()
+            self._follow(self._arriving())
+            if not self._over:
+                self._follow(self._by_the_clock())
+        assert self._stop is not None
+        return self._stop
+
+    @property
+    def exit_status(self) -> int:
+        return self._barrier.error.exit_status if self._barrier.error else 0
+
+    def _follow(self, events: Iterable[b.Event]) -> None:
+        """Apply the events, and those that follow from them, in order."""
+        queue = deque(events)
+        while queue and not self._over:
+            queue.extend(self._apply(queue.popleft()))
+
+    def _wait(self) -> None:
+        ends = [self._pulse.due_ms(), _TURN_MS]
+        if self._limit_s != _FOR_EVER:
+            ends.append(self._deadline.left_ms())
+        if self._pace.holding:
+            ends.append(max(0, (self._pace.until_ns - time.perf_counter_ns()) // NS_PER_MS))
+        self._waiting.until(min(ends))
+
+    def _apply(self, event: b.Event) -> list[b.Event]:
+        """Let the barrier decide and do what it says; the events that follow from that."""
+        try:
+            self._barrier, actions = b.react(self._barrier, event)
+        except OutOfOrder as error:
+            self._log.warning("out of order", text=error.text)
+            self._send(getattr(event, "name", ""), ErrorFrame(code=error.code, text=error.text))
+            return []
+        follow: list[b.Event] = []
+        for action in actions:
+            try:
+                follow += self._act(action)
+            except ReafferenceError as error:
+                follow.append(b.Failed("engine", error))
+        if isinstance(event, b.Ordered):
+            self._tell(self._barrier.state)
+        if isinstance(event, b.Coupled) and self._barrier.short_of_credit():
+            self._short_since_ns = time.perf_counter_ns()
+            self._publish_mark()  # the recorder gives no credit for a step whose mark it has not seen
+        return follow
+
+    def _act(self, action: b.Action) -> list[b.Event]:
+        match action:
+            case b.SendPrepare(names):
+                self._send_prepare(names)
+            case b.Couple(step):
+                return self._couple(step)
+            case b.Commit(step):
+                self._commit(step)
+            case b.Grant(step, names):
+                self._grant(step, names)
+            case b.SendHalt(step, names):
+                return self._send_halt(step, names)
+            case b.Tell(state):
+                self._tell(state)
+            case b.Conclude(error, culprit):
+                self._conclude(error, culprit)
+            case b.Finish():
+                self._finish()
+        return []
+
+    # --- what arrives --------------------------------------------------------------------------------
+
+    def _arriving(self) -> Iterator[b.Event]:
+        for name, parts in self._host.receive():
+            try:
+                yield from self._event_of(name, codec.decode(parts).frame)
+            except ReafferenceError as error:
+                self._log.warning("refused", peer=name, code=error.code, text=error.text)
+                self._send(name, ErrorFrame(code=error.code, text=error.text, detail=error.detail))
+
+    def _event_of(self, name: str, frame: Frame) -> Iterator[b.Event]:
+        match frame:
+            case Hello():
+                yield from self._welcome(name, frame)
+            case StepDone():
+                self._check_role(name, "participant")
+                self._take(name, frame)
+                yield b.Answered(name, frame.step)
+            case Recorded():
+                self._check_role(name, "witness")
+                yield b.Credited(frame.step)
+            case Progress():
+                self._check_role(name, "participant", "witness")
+                self._to_operators(frame)
+            case Ready():
+                self._check_role(name, "participant", "witness")
+                self._ports[name] = frame.ports
+                yield b.Built(name)
+            case Halted():
+                self._check_role(name, "participant", "witness")
+                self._halted[name] = frame
+                yield b.HasHalted(name)
+            case Order():
+                self._check_operator(name)
+                self._log.info("order", what=frame.what, by=name, reason=frame.reason)
+                yield b.Ordered(frame.what)
+            case Gone():
+                self._check_operator(name)
+                self._log.warning("service gone", peer=frame.name, how=frame.how)
+                yield b.Lost(frame.name, frame.how)
+            case ErrorFrame():
+                self._log.warning("error frame", peer=name, code=frame.code, text=frame.text)
+                yield b.Failed(name, from_code(frame.code, frame.text, frame.detail))
+            case Bye():
+                self._operators.pop(name, None)
+            case _:
+                raise UnknownKind(f"the engine cannot act on a {frame.kind!r} frame")
+
+    def _welcome(self, name: str, hello: Hello) -> Iterator[b.Event]:
+        if hello.name != name:
+            raise NotAllowed(f"{hello.name!r} cannot speak on the connection of {name!r}")
+        if not hello.lowest <= PROTOCOL or hello.highest[0] < PROTOCOL[0]:
+            raise WrongVersion(
+                f"{name} speaks protocols {hello.lowest} to {hello.highest}, the engine speaks {PROTOCOL}: "
+                "upgrade the older of the two"
+            )
+        member = self._barrier.members.get(name)
+        if member is None and hello.role in ("participant", "witness"):
+            raise NotAllowed(f"this experiment has no place for a {hello.role} called {name!r}")
+        if member is not None and (self._barrier.state != "lobby" or member.arrived):
+            raise OutOfOrder(f"a run is going on: {name} can join the next one")
+        self._send(name, self._welcome_frame(member is not None))
+        if member is None:
+            self._operators[name] = hello.role
+            self._send(name, self._state_note())
+        else:
+            self._pulse.watch(name)
+            yield b.Arrived(name)
+
+    def _welcome_frame(self, with_pulse: bool) -> Welcome:
+        where, record = self._addresses, self._experiment.document.record
+        return Welcome(
+            run=self._sender.run,
+            version=PROTOCOL,
+            bus=where.bus_in,
+            tap=where.tap if record.enabled else "",
+            pulse_beat=where.pulse_beat if with_pulse else "",
+            pulse_echo=where.pulse_echo if with_pulse else "",
+            tap_window_steps=record.window_steps,
+            run_folder=str(self._folder),
+        )
+
+    def _check_operator(self, name: str) -> None:
+        if name not in self._operators:
+            raise NotAllowed(f"{name} is not an operator of this run")
+
+    def _check_role(self, name: str, *roles: Role) -> None:
+        member = self._barrier.members.get(name)
+        if member is None or member.role not in roles:
+            raise NotAllowed(f"{name} is not a {' or '.join(roles)} of this run")
+
+    def _take(self, name: str, done: StepDone) -> None:
+        """Note when an answer came; keep what rode in it until the participant's own step has ended."""
+        if self._row is not None:
+            self._row.wait = time.perf_counter_ns() - self._granted_ns
+            self._row.take(name, done.timing)
+        if done.step + self._barrier.members[name].every - 1 <= self._barrier.step:
+            self._merge(name, done)
+        else:
+            # A slow participant may answer early: what others see must not depend on how early.
+            self._early[name] = done
+
+    def _merge(self, name: str, done: StepDone) -> None:
+        """What rode in an answer becomes what the transfer functions read."""
+        if self._transfer is None:
+            return
+        values = self._transfer.values[name]
+        for packed in done.outputs:
+            stream = parsed(packed.topic).stream
+            frame = codec.decode(packed.parts()).frame
+            assert isinstance(frame, Stream)
+            for array, value in frame.arrays.items():
+                values[f"{stream}.{array}"] = value
+        for stream, seq in done.seqs.items():
+            self._publisher.seqs[f"{name}/{stream}"] = seq
+
+    def _by_the_clock(self) -> Iterator[b.Event]:
+        for name in self._pulse.turn():
+            self._pulse.forget(name)
+            yield b.Lost(name, "no sign of life for 2 s")
+        if self._leave.asked and not self._stop_asked:
+            self._stop_asked = True
+            yield b.Ordered("stop")
+        now = time.perf_counter_ns()
+        if self._pace.due(now) and self._row is not None:
+            self._row.pace_wait = self._pace.release(now)
+            yield b.Coupled()
+        if self._limit_s != _FOR_EVER and self._deadline.passed() and not self._pace.holding:
+            limit = self._limit_s
+            self._allow(_FOR_EVER)
+            yield b.Overdue(limit)
+
+    # --- what has to be done ------------------------------------------------------------------------
+
+    def _send_prepare(self, names: tuple[str, ...]) -> None:
+        plans = documents.plans(self._experiment, self._sender.run)
+        plans[documents.RECORDER] = documents.recorder_plan(self._experiment, self._sender.run, self._folder)
+        self._allow(self._experiment.general.prepare_timeout_s)
+        for name in names:
+            self._host.send(name, Prepare(plan=plans[name]))
+
+    def _couple(self, step: int) -> list[b.Event]:
+        """Run the transfer functions on what is known at the end of `step` steps."""
+        if self._transfer is None:
+            self._transfer = self._resolve()
+        began = time.perf_counter_ns()
+        messages = self._transfer.evaluate(step * self._experiment.dt_ns, step)
+        ended = time.perf_counter_ns()
+        if self._row is not None:
+            self._row.transfer = ended - began
+        if not self._opened:
+            # Only now is it sure that the experiment can be run: shapes were checked on resting values.
+            self._open_run()
+        for message in messages:
+            self._warn(message)
+        if messages and self._experiment.general.on_error == "halt":
+            return [b.Failed("engine", self._halting(messages[0], step))]
+        return [] if step and self._pace.hold(ended) else [b.Coupled()]
+
+    def _halting(self, message: Message, step: int) -> TransferFailed:
+        text = message.text.rsplit(";", 1)[0]
+        where = f"after step {step - 1}" if step else "before step 0"
+        return TransferFailed(
+            f"{text} ({message.file}, line {message.line}: {message.line_text}); halted {where}, "
+            'as on_error = "halt" asks for'
+        )
+
+    def _resolve(self) -> Transfer:
+        """All ports are known: find what transfer functions and measures name."""
+        simulators = {name: self._ports[name] for name in self._experiment.participants}
+        transfer = Transfer(
+            self._declarations,
+            simulators,
+            self._experiment.document.parameters,
+            timeout_s=self._experiment.general.transfer_timeout_s,
+            log=self._log.bind(source="transfer"),
+        )
+        self._measures = Measures(self._experiment.document.measures, simulators)
+        for name in simulators:
+            self._want[name] = tuple(sorted({*transfer.want(name), *self._measures.want(name)}))
+        return transfer
+
+    def _open_run(self) -> None:
+        simulators = {name: self._ports[name] for name in self._experiment.participants}
+        start = documents.start_document(self._experiment, self._sender.run, simulators)
+        self._publisher.publish("start", start, "run")
+        self._opened = True
+        for name, ports in simulators.items():
+            for text in ports.facts.get("warnings", ()):
+                self._warn(Message(severity="warning", source=name, type="loading", text=text))
+        gc.collect()
+        gc.freeze()
+
+    def _commit(self, step: int) -> None:
+        assert self._row is not None
+        assert self._transfer is not None
+        assert self._measures is not None
+        began = time.perf_counter_ns()
+        for name in sorted(self._early):
+            if self._early[name].step + self._barrier.members[name].every - 1 <= step:
+                self._merge(name, self._early.pop(name))
+        t_ns = (step + 1) * self._experiment.dt_ns
+        self._measures.take(self._transfer.values, t_ns)
+        seqs = {topic: seq for topic, seq in self._publisher.seqs.items() if topic != "engine/clock"}
+        self._mark = Clock(step=step, t_ns=t_ns, seqs=seqs)
+        self._committed = step + 1
+        self._row.commit = time.perf_counter_ns() - began
+
+    def _grant(self, step: int, names: tuple[str, ...]) -> None:
+        assert self._transfer is not None
+        began = time.perf_counter_ns()
+        finished = self._close_row(began)
+        self._row, self._row_began_ns = Row(step), began
+        t_ns = step * self._experiment.dt_ns
+        copies = []
+        for name in names:
+            inputs = Stream(step=step, t_ns=t_ns, arrays=self._transfer.inputs[name])
+            packed = self._publisher.sign(f"inputs/{name}", inputs)
+            dt_ns = self._experiment.dt_ns * self._barrier.members[name].every
+            grant = StepGrant(step=step, t_ns=t_ns, dt_ns=dt_ns, want=self._want[name], inputs=(packed,))
+            self._host.send(name, grant)
+            copies.append(packed)
+        self._granted_ns = time.perf_counter_ns()
+        self._row.send = self._granted_ns - began
+        self._allow(self._experiment.general.step_timeout_s)
+        # Let the thread that carries the grants go first: the simulators wait for them, nobody for what follows.
+        os.sched_yield()
+        self._publish_mark()
+        for packed in copies:
+            self._publisher.copy(packed)
+        if finished is not None:
+            self._publish_row(finished)
+        if time.monotonic_ns() >= self._next_state_ns:
+            self._tell("running")
+
+    def _close_row(self, now_ns: int) -> Row | None:
+        """The row of the step before, which lasted until now."""
+        row, self._row = self._row, None
+        if row is not None:
+            row.cle_step = now_ns - self._row_began_ns
+            row.credit_wait = now_ns - self._short_since_ns if self._short_since_ns else 0
+        self._short_since_ns = 0
+        return row
+
+    def _publish_row(self, row: Row) -> None:
+        t_ns = (row.step + 1) * self._experiment.dt_ns
+        parts = self.profile.add(row)
+        self._publisher.publish("profile", Stream(step=row.step, t_ns=t_ns, arrays={"parts": parts}))
+
+    def _send_halt(self, step: int, names: tuple[str, ...]) -> list[b.Event]:
+        lost: list[b.Event] = []
+        for name in names:
+            try:
+                self._host.send(name, Halt(step=step, begun=self._opened))
+            except PeerLost as error:
+                lost.append(b.Lost(name, error.text))
+        fault = self._barrier.error is not None
+        if names == (documents.RECORDER,):
+            self._allow(_RECORDER_HALT_AFTER_FAULT_S if fault else _HALT_S)
+        else:
+            self._allow(_HALT_AFTER_FAULT_S if fault else self._experiment.general.step_timeout_s)
+        return lost
+
+    def _conclude(self, error: ReafferenceError | None, culprit: str) -> None:
+        early = self._barrier.ending and len(self.profile) < self._experiment.general.steps
+        self._stop = documents.stop_document(
+            self._experiment,
+            self.profile,
+            self._halted,
+            stopped_early=early,
+            error=error,
+            culprit=culprit,
+            seqs=self._publisher.seqs,
+            measures=self._measures.results() if self._measures else {},
+            facts={
+                **documents.counts(self._ports),
+                "switched_off": self._transfer.switched_off() if self._transfer else [],
+                "overruns": self._pace.overruns,
+            },
+            messages=self._messages,
+        )
+        if self._opened:
+            self._publisher.publish("stop", self._stop, "run")
+        self._to_operators(self._stop)
+
+    def _finish(self) -> None:
+        assert self._stop is not None
+        late = self._barrier.error
+        if late is not None and late.code != self._stop.code:
+            # It came after the last document: the recorder could not close its file, for instance.
+            self._to_operators(ErrorFrame(step=self._stop.step, code=late.code, text=late.text))
+            self._log.error("fault after the end", code=late.code, text=late.text)
+        for name in (*self._barrier.members, *self._operators):
+            self._send(name, Bye())
+        self._over = True
+        self._await_byes()
+
+    def _await_byes(self) -> None:
+        """Let members answer before the sockets close: a message that nobody takes would hold them up."""
+        left = {name for name, member in self._barrier.members.items() if member.arrived}
+        deadline = Deadline.after_s(_BYE_S)
+        while left and not deadline.passed():
+            self._waiting.until(deadline.left_ms())
+            for name, parts in self._host.receive():
+                if parts and parts[0] == Bye.kind.encode():
+                    left.discard(name)
+
+    # --- telling ------------------------------------------------------------------------------------
+
+    def _allow(self, seconds: float) -> None:
+        """From now on the present state may last this long."""
+        self._limit_s, self._deadline = seconds, Deadline.after_s(seconds)
+
+    def _send(self, name: str, frame: Frame) -> None:
+        """To whom it may concern; a member who is gone is found by other means."""
+        try:
+            self._host.send(name, frame)
+        except PeerLost as error:
+            self._operators.pop(name, None)
+            self._log.info("not delivered", peer=name, kind=frame.kind, text=error.text)
+
+    def _to_operators(self, frame: Frame) -> None:
+        for name in tuple(self._operators):
+            self._send(name, frame)
+
+    def _tell(self, state: State) -> None:
+        if state in ("paused", "stopping", "fault"):
+            self._end_of_steps()
+        note = self._state_note()
+        self._to_operators(note)
+        self._publisher.publish("state", note)
+        self._next_state_ns = time.monotonic_ns() + _STATE_EVERY_NS
+        if state in ("ready", "paused"):
+            self._allow(_FOR_EVER)  # a person may take as long as they like
+        if state != "running":
+            self._log.info("state", state=state, step=self._barrier.step)
+
+    def _publish_mark(self) -> None:
+        """The commit mark of the last complete step, if it is still to be published."""
+        mark, self._mark = self._mark, None
+        if mark is not None:
+            self._publisher.publish("clock", mark)
+
+    def _end_of_steps(self) -> None:
+        """No step follows at once: what has been measured of the last one is all of it."""
+        self._publish_mark()
+        self._pace.restart()
+        finished = self._close_row(time.perf_counter_ns())
+        if finished is not None and finished.step < self._committed:
+            self._publish_row(finished)
+
+    def _state_note(self) -> StateNote:
+        return StateNote(
+            step=self._barrier.step,
+            t_ns=self._barrier.step * self._experiment.dt_ns,
+            state=self._barrier.state,
+            steps=self._experiment.general.steps,
+            text=self._barrier.error.text if self._barrier.error else "",
+            cle_step_ns=self.profile.last_step_ns,
+            mean_step_ns=self.profile.mean_step_ns(),
+            recorded=self._barrier.recorded,
+            facts={
+                "experiment": self._experiment.general.name,
+                "dt_ns": self._experiment.dt_ns,
+                **documents.counts(self._ports),
+            },
+        )
+
+    def _warn(self, message: Message) -> None:
+        self._messages.append(message)
+        self._log.warning("message", text=message.text, function=message.function, line=message.line, step=message.step)
+        self._publisher.publish("log", message)
+        self._to_operators(message)

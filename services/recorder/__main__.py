@@ -1,0 +1,152 @@
+"""`python -m services.recorder`: record a run, or do something with a recorded one.
+
+(nothing)            join the engine and record what comes on the tap
+export RUN [--out F] CSV and HDF5 of a run
+overview RUN         draw overview.png
+mend RUN             give a recording that was cut its index again, and a summary
+verify RUN           compare the recording with the digests of the run
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from reafference import logs
+from reafference.clock import Deadline
+from reafference.config import ServiceConfig
+from reafference.errors import DiskFull, EngineLost, Leaving, ReafferenceError
+from reafference.frames import Bye, ErrorFrame, Frame, Halt, Halted, Ports, Prepare, Ready
+from reafference.link import WireLink
+from reafference.process import Leave, die_with, peak_rss_mb
+from reafference.sockets import TapIn, Wires
+
+from .sink import Sink
+
+_LAST_FRAMES_S = 2.0
+_STRAGGLERS_S = 0.5
+
+
+def main() -> int:
+    """Run the tool named on the command line, or record; returns the exit status."""
+    if len(sys.argv) > 1:
+        from . import tools
+
+        return tools.main(sys.argv[1:])
+    leave = Leave()
+    log = logs.configure("recorder")
+    try:
+        config = ServiceConfig.load("recorder", os.environ)
+        die_with(config.parent_pid)
+        log = logs.configure("recorder", config.log_level)
+        with Wires(insecure=config.insecure) as wires:
+            tap = TapIn(wires, config.addresses.tap)
+            with WireLink(wires, config, "witness", leave) as link:
+                link.waiting.add(tap)
+                link.join()
+                _Recorder(link, tap).run()
+    except ReafferenceError as error:
+        log.error("recorder left", code=error.code, text=error.text)
+        return error.exit_status
+    return 0
+
+
+class _Recorder:
+    """The loop: frames from the tap into the sink, credit and answers to the engine."""
+
+    def __init__(self, link: WireLink, tap: TapIn) -> None:
+        self._link, self._tap = link, tap
+        self._sink: Sink | None = None
+        self._failed = False
+
+    def run(self) -> None:
+        try:
+            for frame in self._frames():
+                if self._answer(frame):
+                    return
+        except EngineLost as error:
+            self._close_broken_off("engine", error.text)
+            raise
+        except Leaving:
+            self._close_broken_off("engine", "the run broke off: its engine did not end it")
+            raise
+
+    def _frames(self) -> Iterator[Frame]:
+        """What the engine sends, while the tap is served in between."""
+        while True:
+            self._link.check()
+            self._link.waiting.until(self._sink.wait_ms() if self._sink else 250)
+            self._serve_tap()
+            yield from self._link.arrived()
+
+    def _answer(self, frame: Frame) -> bool:
+        """Whether this was the last one."""
+        match frame:
+            case Prepare():
+                self._sink = Sink(Path(frame.plan.folder), int(frame.plan.settings["window_steps"]))
+                self._link.send(Ready(ports=Ports()))
+            case Halt():
+                self._halt(begun=frame.begun)
+            case Bye():
+                if self._failed and self._sink:
+                    self._await_stop()
+                    self._finish(self._sink)
+                    self._sink.write_summary()
+                self._link.send(Bye())
+                return True
+        return False
+
+    def _serve_tap(self) -> None:
+        if self._sink is None:
+            return
+        try:
+            for parts in self._tap.receive():
+                self._sink.take(parts)
+            credit = self._sink.credit()
+            if credit is not None:
+                self._link.send(credit)
+        except ReafferenceError as error:
+            self._fail(error)
+
+    def _await_stop(self) -> None:
+        """The last frames may still be on their way: wire and tap have no common order."""
+        deadline = Deadline.after_s(_LAST_FRAMES_S)
+        while self._sink and not self._sink.stopped and not deadline.passed():
+            self._link.waiting.until(50)
+            self._serve_tap()
+        # What the last document lists was sent before it, by others; of one who died it may never come.
+        deadline = Deadline.after_s(_STRAGGLERS_S)
+        while self._sink and not self._sink.settled and not deadline.passed():
+            self._link.waiting.until(10)
+            self._serve_tap()
+
+    def _halt(self, *, begun: bool) -> None:
+        if begun:
+            self._await_stop()
+        steps = 0
+        if self._sink:
+            self._finish(self._sink)
+            steps = self._sink.acknowledged
+        self._link.send(Halted(step=steps - 1, facts={"peak_rss_mb": peak_rss_mb()}))
+
+    def _finish(self, sink: Sink) -> None:
+        try:
+            sink.finish()
+        except DiskFull as error:
+            self._fail(error)
+
+    def _fail(self, error: ReafferenceError) -> None:
+        """Say it once; frames that still come are taken and dropped."""
+        if not self._failed:
+            self._failed = True
+            self._link.send(ErrorFrame(code=error.code, text=error.text, detail=error.detail))
+
+    def _close_broken_off(self, service: str, text: str) -> None:
+        if self._sink is None:
+            return
+        self._serve_tap()
+        self._sink.finish(cause=self._sink.broken_off(service, text))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

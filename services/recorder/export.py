@@ -1,0 +1,214 @@
+"""A recorded run as CSV and HDF5.
+
+CSV: one file per stream (`sinks.csv`, `joints.csv`, `muscles.csv`, `spikes.csv`, `profile.csv`, …), one row per step
+(per spike in `spikes.csv`), columns `<array>_<label>_<unit>`. HDF5: one group per stream, one dataset per array with
+the steps along the first axis, units and labels as attributes. Pictures are in the HDF5 file only.
+"""
+
+import csv
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, TextIO
+
+import h5py
+import numpy as np
+
+from reafference import plain
+from reafference.errors import BadExperiment
+from reafference.frames import Array, Port
+
+from .reader import Run, Sample
+from .store import read_summary
+
+HDF5 = "run.h5"
+_WIDEST = 4096
+_BATCH = 256
+_PROFILE = "profile.parts"
+_AXES: dict[tuple[int, ...], str] = {(3,): "xyz", (4,): "wxyz"}
+
+
+def export(run: Run, folder: Path) -> list[Path]:
+    """Write everything into `folder`; the files that were made.
+
+    Raises BadExperiment if the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as stack:
+            tables = _Tables(run, folder, stack)
+            # The oldest format, which h5py would choose, has no room for the labels of a wide port.
+            book = _Book(run, stack.enter_context(h5py.File(folder / HDF5, "w", libver=("v108", "latest"))))
+            for sample in run.samples():
+                tables.add(sample)
+                book.add(sample)
+            book.close()
+            return [*tables.paths, folder / HDF5]
+    except OSError as error:
+        raise BadExperiment(f"{folder} cannot be written: {error}") from None
+
+
+# --- CSV -----------------------------------------------------------------------------------------------
+
+
+class _Tables:
+    """The CSV files, opened as their streams come by."""
+
+    def __init__(self, run: Run, folder: Path, stack: ExitStack) -> None:
+        self._run, self._folder, self._stack = run, folder, stack
+        self._populations = population_of(run)
+        self._files: dict[str, TextIO] = {}
+        self._writers: dict[str, Any] = {}
+        self.paths: list[Path] = []
+
+    def add(self, sample: Sample) -> None:
+        ports = self._run.ports[sample.topic]
+        if not _is_table(ports):
+            return
+        writer = self._writers.get(sample.topic) or self._open(sample.topic, ports)
+        time_s = f"{sample.t_ns / 1e9:.9g}"
+        if "sender" in ports and "time_ns" in ports:
+            for sender, time_ns in zip(sample.arrays["sender"], sample.arrays["time_ns"], strict=True):
+                population = self._populations.get(int(sender), "")
+                writer.writerow([f"{int(time_ns) / 1e9:.7f}", int(sender), population])
+            return
+        row: list[Any] = [sample.step, time_s]
+        for name, port in ports.items():
+            array = sample.arrays.get(name)
+            width = _width(port)
+            row.extend([""] * width if array is None else _cells(array, port))
+        writer.writerow(row)
+
+    def _open(self, topic: str, ports: Mapping[str, Port]) -> Any:
+        path = self._folder / f"{_file_name(topic)}.csv"
+        file = self._stack.enter_context(path.open("w", newline="", encoding="utf-8"))
+        writer = self._writers[topic] = csv.writer(file)
+        self.paths.append(path)
+        if "sender" in ports and "time_ns" in ports:
+            writer.writerow(["time_s", "sender", "population"])
+        else:
+            writer.writerow(["step", "t_s", *(name for p in ports.items() for name in _columns(*p))])
+        return writer
+
+
+def population_of(run: Run) -> dict[int, str]:
+    """The population of every recorded neuron, by node id."""
+    brain = run.start.ports.get("brain")
+    recorders = brain.facts.get("recorders", {}) if brain else {}
+    names: dict[int, str] = {}
+    for labels in recorders.values():
+        for label, ranges in labels.items():
+            for first, last in ranges:
+                names.update(dict.fromkeys(range(first, last + 1), label))
+    return names
+
+
+def _is_table(ports: Mapping[str, Port]) -> bool:
+    if "sender" in ports:
+        return True
+    return all(-1 not in port.shape for port in ports.values()) and sum(map(_width, ports.values())) <= _WIDEST
+
+
+def _file_name(topic: str) -> str:
+    """`brain/sinks` → `sinks`; the engine's inputs and a stream that two services have keep their service."""
+    service, _, stream = topic.partition("/")
+    name = f"{service}_{stream}" if stream in ("timing", "log") else stream
+    return name.replace("/", "_")
+
+
+def _width(port: Port) -> int:
+    return int(np.prod(port.shape, dtype=np.int64)) if -1 not in port.shape else 0
+
+
+def _columns(array: str, port: Port) -> Iterator[str]:
+    if port.name == _PROFILE:
+        yield from port.labels
+        return
+    unit = re.sub(r"[^A-Za-z0-9]+", "_", port.unit.replace("/", " per ")).strip("_")
+    ending = f"_{unit}" if unit and unit != "1" else ""
+    first = [f"_{label}" for label in port.labels] or [f"_{i}" for i in range(port.shape[0] if port.shape else 0)]
+    if not port.shape:
+        yield f"{array}{ending}"
+        return
+    for label in first:
+        for rest in np.ndindex(*port.shape[1:]):
+            inner = "".join(f"_{_AXES.get(port.shape[1:], '0123456789')[i]}" for i in rest)
+            yield f"{array}{label}{inner}{ending}"
+
+
+def _cells(array: Array, port: Port) -> list[str]:
+    flat = np.asarray(array).reshape(-1)
+    if port.name == _PROFILE:  # in seconds, as in the profile the engine writes
+        return [f"{value / 1e9:.9f}" for value in flat]
+    return [repr(value.item()) for value in flat]
+
+
+# --- HDF5 ----------------------------------------------------------------------------------------------
+
+
+class _Book:
+    """The HDF5 file; arrays are gathered and appended in batches."""
+
+    def __init__(self, run: Run, file: h5py.File) -> None:
+        self._run, self._file = run, file
+        self._pending: dict[str, list[Sample]] = {}
+        start = run.start
+        file.attrs.update(
+            {
+                "run": start.run,
+                "experiment": start.experiment,
+                "title": start.title,
+                "started_at": start.started_at,
+                "seed": start.seed,
+                "dt_ns": start.dt_ns,
+                "steps": run.steps,
+                "parameters": json.dumps(plain.dump(start.parameters)),
+                "versions": json.dumps(plain.dump(start.versions)),
+                "summary": json.dumps(read_summary(run.folder)),
+            }
+        )
+
+    def add(self, sample: Sample) -> None:
+        batch = self._pending.setdefault(sample.topic, [])
+        batch.append(sample)
+        if len(batch) >= _BATCH:
+            self._append(sample.topic)
+
+    def close(self) -> None:
+        for topic in list(self._pending):
+            self._append(topic)
+
+    def _append(self, topic: str) -> None:
+        samples = self._pending.pop(topic)
+        group = self._file.require_group(topic)
+        for name, port in self._run.ports[topic].items():
+            there = [sample for sample in samples if name in sample.arrays]
+            if not there:
+                continue
+            rows = -1 in port.shape
+            values = [sample.arrays[name] for sample in there]
+            self._extend(group, name, np.concatenate(values) if rows else np.stack(values), port)
+            if rows:
+                counts = np.array([len(value) for value in values], np.int64)
+                self._extend(group, f"{name}_count", counts, None)
+        self._extend(group, "step", np.array([sample.step for sample in samples], np.int64), None)
+        self._extend(group, "t_s", np.array([sample.t_ns / 1e9 for sample in samples]), None)
+
+    @staticmethod
+    def _extend(group: h5py.Group, name: str, values: Array, port: Port | None) -> None:
+        if name not in group:
+            made = group.create_dataset(
+                name, data=values, maxshape=(None, *values.shape[1:]), chunks=True, compression="gzip"
+            )
+            if port is not None:
+                made.attrs["unit"] = port.unit
+                made.attrs["description"] = port.description
+                if port.labels:
+                    made.attrs["labels"] = list(port.labels)
+            return
+        dataset = group[name]
+        before = len(dataset)
+        dataset.resize(before + len(values), axis=0)
+        dataset[before:] = values

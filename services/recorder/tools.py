@@ -1,0 +1,75 @@
+"""What can be done with a recorded run from the command line."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from reafference.errors import ReafferenceError
+
+from . import mend, store
+from .reader import Run
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one tool; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m services.recorder")
+    parser.add_argument("tool", choices=sorted(_TOOLS))
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--out", type=Path)
+    given = parser.parse_args(arguments)
+    try:
+        return _TOOLS[given.tool](given)
+    except ReafferenceError as error:
+        print(f"reaf: {error.text}", file=sys.stderr)
+        return error.exit_status
+
+
+def _export(given: argparse.Namespace) -> int:
+    from .export import export
+
+    run = Run(given.run)
+    for path in export(run, given.out or run.folder / "export"):
+        print(path)
+    return 0
+
+
+def _overview(given: argparse.Namespace) -> int:
+    from .overview import draw
+
+    run = Run(given.run)
+    print(draw(run, given.out or run.folder / "overview.png"))
+    return 0
+
+
+def _mend(given: argparse.Namespace) -> int:
+    """Make a recording readable whose recorder could not close it, and say in a summary how far it goes."""
+    path = store.recording_of(given.run)
+    mended = mend.mend(path)
+    if not store.read_summary(path.parent):
+        from .sink import broken_off_summary
+
+        store.write_summary(path.parent, broken_off_summary(Run(path)))
+    print(f"{path}: {'the index was made anew' if mended else 'nothing to mend'}")
+    return 0
+
+
+def _verify(given: argparse.Namespace) -> int:
+    from .verify import verify
+
+    verdict = verify(Run(given.run))
+    if verdict.broke_off:
+        print(f"{given.run}: {verdict.steps} complete steps; the run broke off, so it has no digest to compare with")
+    elif verdict.differing:
+        print(f"{given.run}: what is recorded of {', '.join(verdict.differing)} is not what was simulated")
+    else:
+        print(f"{given.run}: all {verdict.steps} steps are recorded exactly as they were simulated")
+    return 0 if verdict.good else 1
+
+
+_TOOLS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "export": _export,
+    "mend": _mend,
+    "overview": _overview,
+    "verify": _verify,
+}

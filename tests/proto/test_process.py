@@ -1,0 +1,88 @@
+"""reafference.process: what every service does about its own process."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from reafference.process import peak_rss_mb, usable_cores
+
+LEAVE = """
+import os, signal, sys, time
+from reafference.process import Leave
+leave = Leave()
+print("up", flush=True)
+while not leave.asked:
+    time.sleep(0.01)
+print("asked", flush=True)
+time.sleep(60)
+"""
+
+CHILD = """
+import os, sys, time
+from reafference.process import die_with
+die_with(int(sys.argv[1]))
+print(os.getpid(), flush=True)
+time.sleep(60)
+"""
+
+PARENT = """
+import os, subprocess, sys, time
+subprocess.Popen([sys.executable, "-c", sys.argv[1], str(os.getpid())])
+time.sleep(60)
+"""
+
+
+def ended(pid):
+    """Whether a process that is nobody's child any more is gone, or dead and not yet buried."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+            return stat.read().rsplit(")", 1)[1].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def test_sigterm_asks_once_and_ends_the_second_time_while_ctrl_c_is_not_for_services():
+    child = subprocess.Popen([sys.executable, "-c", LEAVE], stdout=subprocess.PIPE)
+    try:
+        assert child.stdout.readline() == b"up\n"
+        child.send_signal(signal.SIGINT)
+        child.send_signal(signal.SIGTERM)
+        assert child.stdout.readline() == b"asked\n"
+        child.send_signal(signal.SIGTERM)
+        assert child.wait(20) == 128 + signal.SIGTERM
+    finally:
+        child.kill()
+        child.communicate()
+
+
+def test_a_child_dies_with_its_parent_however_that_ends():
+    parent = subprocess.Popen([sys.executable, "-c", PARENT, CHILD], stdout=subprocess.PIPE)
+    try:
+        pid = int(parent.stdout.readline())
+        assert not ended(pid)
+    finally:
+        parent.kill()
+        parent.communicate()
+    deadline = time.monotonic() + 20
+    while not ended(pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_child_whose_parent_is_gone_already_ends_at_once():
+    done = subprocess.run([sys.executable, "-c", CHILD, "999999999"], capture_output=True, timeout=20, check=False)
+    assert done.returncode == -signal.SIGTERM
+    assert done.stdout == b""
+
+
+def test_the_largest_memory_grows_with_what_is_used():
+    before = peak_rss_mb()
+    block = bytearray(b"x") * int((before + 20) * 1e6)
+    assert peak_rss_mb() >= before + 20
+    assert len(block) > 0
+
+
+def test_there_is_a_core_to_run_on():
+    assert 1 <= usable_cores() <= (os.cpu_count() or 1)
