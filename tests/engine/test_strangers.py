@@ -3,9 +3,9 @@
 import threading
 
 import pytest
+
 from reafference.frames import ErrorFrame, Halted, Hello, Ports, Ready, Recorded, StepDone
 from reafference.sockets import Sender, StepPeer, Waiting, Wires
-
 from tests.engine.simulators import Echo, House
 
 pytestmark = pytest.mark.timeout(60, method="thread")
