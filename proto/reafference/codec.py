@@ -1,4 +1,4 @@
-"""Frames to parts and back. The only file that knows msgpack.
+"""Frames to parts and back. With `swift.py` the only file that knows msgpack.
 
     part 0    topic or verb        b"7f3a/brain/sinks/"  or  b"step"
     part 1    header               msgpack map
@@ -13,12 +13,12 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgpack
 import numpy as np
 
-from . import plain
+from . import plain, swift
 from .errors import BadFrame, UnknownKind, WrongVersion
 from .frames import KINDS, PROTOCOL, Array, Frame, Packed, Stream
 
@@ -29,15 +29,16 @@ MAX_HEADER = 256 * 1024 * 1024
 MAX_PART = 4 * 1024 * 1024 * 1024
 MAX_PARTS = 4096
 
-DTYPES = frozenset(
-    ("|b1", "|i1", "|u1", "<i2", "<u2", "<i4", "<u4", "<i8", "<u8", "<f4", "<f8")  # the whole list
-)
+DTYPES = {
+    name: np.dtype(name)
+    for name in ("|b1", "|i1", "|u1", "<i2", "<u2", "<i4", "<u4", "<i8", "<u8", "<f4", "<f8")  # the whole list
+}
+_NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 _IN_HEADER = ("step", "t_ns")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """Who sent a frame in which run, its place in its stream, and when (wall clock, diagnostic)."""
 
     run: str
@@ -47,8 +48,7 @@ class Envelope:
     version: tuple[int, int] = PROTOCOL
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Received:
+class Received(NamedTuple):
     """A decoded frame with its envelope and part 0."""
 
     topic: bytes
@@ -80,7 +80,7 @@ def encode(frame: Frame, *, run: str, src: str, seq: int = 0, topic: bytes | Non
     if isinstance(frame, Stream):
         header["arrays"] = [_put_array(name, array, large) for name, array in frame.arrays.items()]
     part0 = frame.kind.encode("ascii") if topic is None else topic
-    return Packed(part0, msgpack.packb(header, use_bin_type=True), tuple(large))
+    return Packed(part0, swift.encode(header), tuple(large))
 
 
 def decode(parts: Sequence[Any]) -> Received:
@@ -89,6 +89,11 @@ def decode(parts: Sequence[Any]) -> Received:
     Raises BadFrame for anything malformed, WrongVersion for another major, UnknownKind for a kind that a
     newer minor may have brought.
     """
+    _check_sizes(parts)
+    known = swift.decode(parts[1], [*parts[2:]], DTYPES)
+    if known is not None:
+        head, quickly = known
+        return Received(bytes(parts[0]), Envelope(*head), quickly)
     topic, header = _open(parts)
     version = _version(header)  # first, for another major may spell all the rest differently
     envelope = Envelope(
@@ -186,8 +191,8 @@ def _disclose(rows: Any, parts: Sequence[Any], start: int) -> tuple[tuple[Packed
 def _put_array(name: str, array: Array, large: list[Any]) -> list[Any]:
     if not array.flags.c_contiguous:
         array = np.ascontiguousarray(array)
-    dtype = array.dtype.str
-    if dtype not in DTYPES:
+    dtype = _NAMES.get(array.dtype)
+    if dtype is None:
         raise BadFrame(f"array {name!r} has dtype {array.dtype}, the wire takes {', '.join(sorted(DTYPES))}")
     if array.nbytes < INLINE_BELOW:
         return [name, dtype, array.shape, array.tobytes()]
@@ -226,12 +231,16 @@ def _take_array(row: Any, parts: Sequence[Any]) -> tuple[str, Array]:
     return name, array
 
 
-def _open(parts: Sequence[Any]) -> tuple[bytes, Mapping[str, Any]]:
+def _check_sizes(parts: Sequence[Any]) -> None:
     if not 2 <= len(parts) <= MAX_PARTS:
         raise BadFrame(f"a frame has 2 to {MAX_PARTS} parts, this one has {len(parts)}")
-    sizes = [memoryview(part).nbytes for part in parts]
-    if sizes[1] > MAX_HEADER or max(sizes) > MAX_PART:
-        raise BadFrame(f"a frame part of {max(sizes)} bytes is larger than the wire allows")
+    for number, part in enumerate(parts):
+        size = len(part) if type(part) is bytes else memoryview(part).nbytes
+        if size > (MAX_HEADER if number == 1 else MAX_PART):
+            raise BadFrame(f"a frame part of {size} bytes is larger than the wire allows")
+
+
+def _open(parts: Sequence[Any]) -> tuple[bytes, Mapping[str, Any]]:
     try:
         header = msgpack.unpackb(parts[1], raw=False, strict_map_key=True, ext_hook=_no_extensions)
     except (msgpack.exceptions.UnpackException, ValueError, TypeError) as error:

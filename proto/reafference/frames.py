@@ -6,7 +6,7 @@ header of its frame, everything else in the body; `PROTOCOL.md` says the same in
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -114,8 +114,7 @@ class Step:
 # --- packed streams ---------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Packed:
+class Packed(NamedTuple):
     """A stream frame that is encoded already: these very bytes ride in `step` or `done` and travel
     alone on bus and tap."""
 

@@ -12,7 +12,7 @@ from .config import ServiceConfig
 from .errors import EngineLost, Leaving, ReafferenceError, UnknownKind, from_code
 from .frames import Bye, ErrorFrame, Halt, Halted, Prepare, Ready, StepGrant
 from .link import Link, WireLink, error_frame
-from .process import Leave, die_with
+from .process import Leave, die_with, wake_promptly
 from .session import Session
 from .simulator import Simulator
 from .sockets import Wires
@@ -23,6 +23,7 @@ def run(simulator: Simulator, config: ServiceConfig) -> int:
     leave = Leave()
     # A simulator has nothing to save, and may be in a long C++ call that would delay a gentler signal.
     die_with(config.parent_pid, signal.SIGKILL)
+    wake_promptly()
     log = logs.configure(config.name, config.log_level)
     try:
         with (

@@ -126,8 +126,14 @@ class Wires:
 
 def _send(socket: zmq.Socket[bytes], parts: list[Any]) -> None:
     """All parts, without waiting; raises zmq.Again when the queue is full."""
-    copy = all(memoryview(part).nbytes < COPY_BELOW for part in parts)
-    socket.send_multipart(parts, flags=zmq.NOBLOCK, copy=copy)
+    *first, last = parts
+    for part in first:
+        socket.send(part, zmq.NOBLOCK | zmq.SNDMORE, copy=_small(part))
+    socket.send(last, zmq.NOBLOCK, copy=_small(last))
+
+
+def _small(part: Any) -> bool:
+    return (len(part) if type(part) is bytes else memoryview(part).nbytes) < COPY_BELOW
 
 
 def _drain(socket: zmq.Socket[bytes]) -> Iterator[list[bytes]]:

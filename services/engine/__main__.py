@@ -17,7 +17,7 @@ from reafference import logs
 from reafference.config import ServiceConfig
 from reafference.errors import ReafferenceError
 from reafference.frames import RunStop
-from reafference.process import Leave, die_with
+from reafference.process import Leave, die_with, wake_promptly
 from reafference.sockets import Wires
 
 from . import documents, experiment, transfer
@@ -34,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         config = ServiceConfig.load("engine", os.environ)
         die_with(config.parent_pid)
+        wake_promptly()
         log = logs.configure("engine", config.log_level)
         status, stop = _run(given, config, leave, log)
         if status:

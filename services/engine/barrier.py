@@ -7,8 +7,8 @@ clock or a log. The states are those of PROTOCOL.md:
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from reafference.errors import OutOfOrder, PeerLate, PeerLost, ReafferenceError
 from reafference.frames import OrderKind, Role, State
@@ -16,8 +16,7 @@ from reafference.frames import OrderKind, Role, State
 # --- who takes part ----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """One of the roster. `every` is how many CLE steps one step of a participant has."""
 
     name: str
@@ -37,8 +36,7 @@ class Member:
         return self.granted > self.answered and self.granted + self.every - 1 <= step
 
 
-@dataclass(frozen=True, slots=True)
-class Barrier:
+class Barrier(NamedTuple):
     """Everything a decision depends on.
 
     `step` is the one in progress or, between steps, the next one. `granted` says that it is in progress, `coupled`
@@ -262,7 +260,7 @@ def _arrived(barrier: Barrier, event: Arrived) -> Reaction:
     barrier = _with(barrier, event.name, arrived=True)
     if barrier.missing():
         return barrier, ()
-    return replace(barrier, state="preparing"), (Tell("preparing"), SendPrepare(tuple(barrier.members)))
+    return barrier._replace(state="preparing"), (Tell("preparing"), SendPrepare(tuple(barrier.members)))
 
 
 def _built(barrier: Barrier, event: Built) -> Reaction:
@@ -275,7 +273,7 @@ def _built(barrier: Barrier, event: Built) -> Reaction:
 
 
 def _coupled_at_rest(barrier: Barrier, event: Coupled) -> Reaction:
-    barrier = replace(barrier, state="ready", coupled=True)
+    barrier = barrier._replace(state="ready", coupled=True)
     if not barrier.autostart:
         return barrier, (Tell("ready"),)
     barrier, actions = _start(barrier)
@@ -298,15 +296,15 @@ def _completed(barrier: Barrier, before: tuple[Action, ...] = ()) -> Reaction:
     """
     if not barrier.granted or barrier.missing():
         return barrier, before
-    return replace(barrier, granted=False), (*before, Commit(barrier.step), Couple(barrier.step + 1))
+    return barrier._replace(granted=False), (*before, Commit(barrier.step), Couple(barrier.step + 1))
 
 
 def _coupled(barrier: Barrier, event: Coupled) -> Reaction:
-    return _next(replace(barrier, step=barrier.step + 1, coupled=True))
+    return _next(barrier._replace(step=barrier.step + 1, coupled=True))
 
 
 def _credited(barrier: Barrier, event: Credited) -> Reaction:
-    barrier = replace(barrier, recorded=max(barrier.recorded, event.step))
+    barrier = barrier._replace(recorded=max(barrier.recorded, event.step))
     return _next(barrier) if barrier.state == "running" else (barrier, ())
 
 
@@ -317,21 +315,21 @@ def _next(barrier: Barrier) -> Reaction:
     if barrier.ending or barrier.step >= barrier.steps:
         return _stop(barrier)
     if barrier.pausing:
-        return replace(barrier, state="paused", pausing=False), (Tell("paused"),)
+        return barrier._replace(state="paused", pausing=False), (Tell("paused"),)
     if barrier.short_of_credit():
         return barrier, ()
     due = tuple(m.name for m in barrier.members.values() if m.due(barrier.step))
-    members = {m.name: replace(m, granted=barrier.step) if m.name in due else m for m in barrier.members.values()}
-    return _completed(replace(barrier, members=members, granted=True, coupled=False), (Grant(barrier.step, due),))
+    members = {m.name: m._replace(granted=barrier.step) if m.name in due else m for m in barrier.members.values()}
+    return _completed(barrier._replace(members=members, granted=True, coupled=False), (Grant(barrier.step, due),))
 
 
 def _start(barrier: Barrier) -> Reaction:
-    barrier, actions = _next(replace(barrier, state="running"))
+    barrier, actions = _next(barrier._replace(state="running"))
     return barrier, (Tell("running"), *actions)
 
 
 def _stop(barrier: Barrier) -> Reaction:
-    return _halt_rest(replace(barrier, state="stopping"), (Tell("stopping"),))
+    return _halt_rest(barrier._replace(state="stopping"), (Tell("stopping"),))
 
 
 def _halt_rest(barrier: Barrier, before: tuple[Action, ...] = ()) -> Reaction:
@@ -341,17 +339,17 @@ def _halt_rest(barrier: Barrier, before: tuple[Action, ...] = ()) -> Reaction:
     if any(barrier.members[name].role == "participant" for name in left):
         return barrier, (*before, *halt)
     if barrier.concluded:
-        return (barrier, before) if left else (replace(barrier, state="lobby"), (*before, Finish()))
-    concluded = replace(barrier, concluded=True)
+        return (barrier, before) if left else (barrier._replace(state="lobby"), (*before, Finish()))
+    concluded = barrier._replace(concluded=True)
     if left:
         return concluded, (*before, Conclude(barrier.error, barrier.culprit), *halt)
-    return replace(concluded, state="lobby"), (*before, Conclude(barrier.error, barrier.culprit), Finish())
+    return concluded._replace(state="lobby"), (*before, Conclude(barrier.error, barrier.culprit), Finish())
 
 
 def _ordered_in_lobby(barrier: Barrier, event: Ordered) -> Reaction:
     if event.what == "stop":
-        return _stop(replace(barrier, ending=True))
-    return replace(barrier, autostart=event.what in ("start", "resume")), ()
+        return _stop(barrier._replace(ending=True))
+    return barrier._replace(autostart=event.what in ("start", "resume")), ()
 
 
 def _ordered_when_ready(barrier: Barrier, event: Ordered) -> Reaction:
@@ -359,18 +357,18 @@ def _ordered_when_ready(barrier: Barrier, event: Ordered) -> Reaction:
         case "start" | "resume":
             return _start(barrier)
         case "stop":
-            return _stop(replace(barrier, ending=True))
+            return _stop(barrier._replace(ending=True))
     return barrier, ()
 
 
 def _ordered_while_running(barrier: Barrier, event: Ordered) -> Reaction:
     match event.what:
         case "pause":
-            barrier = replace(barrier, pausing=True)
+            barrier = barrier._replace(pausing=True)
         case "start" | "resume":
-            barrier = replace(barrier, pausing=False)
+            barrier = barrier._replace(pausing=False)
         case "stop":
-            barrier = replace(barrier, ending=True)
+            barrier = barrier._replace(ending=True)
     return _next(barrier)
 
 
@@ -417,7 +415,7 @@ def _fail(barrier: Barrier, culprit: str, error: ReafferenceError) -> Reaction:
     """Grant nothing more, stop the others; what they still answer of this step is not committed."""
     if culprit in barrier.members:
         barrier = _with(barrier, culprit, halted=True)
-    barrier = replace(barrier, state="fault", error=error, culprit=culprit)
+    barrier = barrier._replace(state="fault", error=error, culprit=culprit)
     return _halt_rest(barrier, (Tell("fault"),))
 
 
@@ -431,7 +429,7 @@ def _fail_again(barrier: Barrier, event: Lost | Failed) -> Reaction:
             if isinstance(event, Failed)
             else PeerLost(f"the {event.name} was lost while the run was stopping: {event.how}")
         )
-        barrier = replace(barrier, error=error, culprit=event.name)
+        barrier = barrier._replace(error=error, culprit=event.name)
     barrier = _with(barrier, event.name, halted=True)
     return (barrier, ()) if _still_participants(barrier) else _halt_rest(barrier)
 
@@ -441,15 +439,15 @@ def _give_up(barrier: Barrier, event: Overdue) -> Reaction:
     late = barrier.missing()
     if barrier.error is None:
         error = PeerLate(f"the {' and the '.join(late)} did not stop within {event.limit_s:g} s")
-        barrier = replace(barrier, error=error, culprit=late[0] if late else ENGINE)
+        barrier = barrier._replace(error=error, culprit=late[0] if late else ENGINE)
     for name in late:
         barrier = _with(barrier, name, halted=True)
     return _halt_rest(barrier)
 
 
 def _with(barrier: Barrier, name: str, **changes: object) -> Barrier:
-    changed = replace(barrier.members[name], **changes)  # type: ignore[arg-type]
-    return replace(barrier, members={**barrier.members, name: changed})
+    changed = barrier.members[name]._replace(**changes)  # type: ignore[arg-type]
+    return barrier._replace(members={**barrier.members, name: changed})
 
 
 _PHRASES: Mapping[State, str] = {

@@ -4,7 +4,6 @@ What happens next is always the barrier's decision; here it is only carried out.
 """
 
 import gc
-import os
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -36,6 +35,7 @@ from reafference.frames import (
     Hello,
     Message,
     Order,
+    Packed,
     Ports,
     Prepare,
     Progress,
@@ -70,6 +70,7 @@ _RECORDER_HALT_AFTER_FAULT_S = 2.0
 _BYE_S = 0.2
 _STATE_EVERY_NS = 50 * NS_PER_MS
 _TURN_MS = 250
+_SETTLE_MS = 1
 _FOR_EVER = 0.0
 
 
@@ -115,7 +116,7 @@ class Loop:
         self._want: dict[str, tuple[str, ...]] = {}
         self.profile = Profile()
         self._row: Row | None = None
-        self._mark: Clock | None = None
+        self._owed: list[Clock | Packed | Row] = []
         self._row_began_ns = self._granted_ns = self._short_since_ns = self._committed = 0
         pace = experiment.general.pace
         self._pace = Pace(int(experiment.dt_ns / pace) if pace else 0)
@@ -139,12 +140,18 @@ class Loop:
         return self._barrier.error.exit_status if self._barrier.error else 0
 
     def _follow(self, events: Iterable[b.Event]) -> None:
-        """Apply the events, and those that follow from them, in order."""
-        queue = deque(events)
-        while queue and not self._over:
-            queue.extend(self._apply(queue.popleft()))
+        """Apply each event as it comes, and those that follow from it in order."""
+        for event in events:
+            queue = deque((event,))
+            while queue and not self._over:
+                queue.extend(self._apply(queue.popleft()))
 
     def _wait(self) -> None:
+        # After a grant the simulators need the cores: what we still have to say about the last step can wait.
+        if self._owed:
+            if self._waiting.until(_SETTLE_MS):
+                return
+            self._catch_up()
         ends = [self._pulse.due_ms(), _TURN_MS]
         if self._limit_s != _FOR_EVER:
             ends.append(self._deadline.left_ms())
@@ -170,7 +177,7 @@ class Loop:
             self._tell(self._barrier.state)
         if isinstance(event, b.Coupled) and self._barrier.short_of_credit():
             self._short_since_ns = time.perf_counter_ns()
-            self._publish_mark()  # the recorder gives no credit for a step whose mark it has not seen
+            self._catch_up()  # the recorder gives no credit for a step whose mark it has not seen
         return follow
 
     def _act(self, action: b.Action) -> list[b.Event]:
@@ -397,45 +404,39 @@ class Loop:
         t_ns = (step + 1) * self._experiment.dt_ns
         self._measures.take(self._transfer.values, t_ns)
         seqs = {topic: seq for topic, seq in self._publisher.seqs.items() if topic != "engine/clock"}
-        self._mark = Clock(step=step, t_ns=t_ns, seqs=seqs)
+        self._owed.append(Clock(step=step, t_ns=t_ns, seqs=seqs))
         self._committed = step + 1
         self._row.commit = time.perf_counter_ns() - began
 
     def _grant(self, step: int, names: tuple[str, ...]) -> None:
         assert self._transfer is not None
+        behind = len(self._owed) > 1
         began = time.perf_counter_ns()
-        finished = self._close_row(began)
+        self._owed += self._close_row(began)
         self._row, self._row_began_ns = Row(step), began
         t_ns = step * self._experiment.dt_ns
-        copies = []
         for name in names:
             inputs = Stream(step=step, t_ns=t_ns, arrays=self._transfer.inputs[name])
             packed = self._publisher.sign(f"inputs/{name}", inputs)
             dt_ns = self._experiment.dt_ns * self._barrier.members[name].every
             grant = StepGrant(step=step, t_ns=t_ns, dt_ns=dt_ns, want=self._want[name], inputs=(packed,))
             self._host.send(name, grant)
-            copies.append(packed)
+            self._owed.append(packed)
         self._granted_ns = time.perf_counter_ns()
         self._row.send = self._granted_ns - began
         self._allow(self._experiment.general.step_timeout_s)
-        # Let the thread that carries the grants go first: the simulators wait for them, nobody for what follows.
-        os.sched_yield()
-        self._publish_mark()
-        for packed in copies:
-            self._publisher.copy(packed)
-        if finished is not None:
-            self._publish_row(finished)
-        if time.monotonic_ns() >= self._next_state_ns:
-            self._tell("running")
+        if behind:
+            self._catch_up()
 
-    def _close_row(self, now_ns: int) -> Row | None:
-        """The row of the step before, which lasted until now."""
+    def _close_row(self, now_ns: int) -> list[Row]:
+        """The row of the step before, which lasted until now; none if there was no step."""
         row, self._row = self._row, None
-        if row is not None:
-            row.cle_step = now_ns - self._row_began_ns
-            row.credit_wait = now_ns - self._short_since_ns if self._short_since_ns else 0
-        self._short_since_ns = 0
-        return row
+        since_ns, self._short_since_ns = self._short_since_ns, 0
+        if row is None:
+            return []
+        row.cle_step = now_ns - self._row_began_ns
+        row.credit_wait = now_ns - since_ns if since_ns else 0
+        return [row]
 
     def _publish_row(self, row: Row) -> None:
         t_ns = (row.step + 1) * self._experiment.dt_ns
@@ -474,6 +475,8 @@ class Loop:
             },
             messages=self._messages,
         )
+        if self._transfer is not None:
+            self._transfer.close()
         if self._opened:
             self._publisher.publish("stop", self._stop, "run")
         self._to_operators(self._stop)
@@ -530,19 +533,27 @@ class Loop:
         if state != "running":
             self._log.info("state", state=state, step=self._barrier.step)
 
-    def _publish_mark(self) -> None:
-        """The commit mark of the last complete step, if it is still to be published."""
-        mark, self._mark = self._mark, None
-        if mark is not None:
-            self._publisher.publish("clock", mark)
+    def _catch_up(self) -> None:
+        """Publish what was put off: commit marks, profile, copies of inputs; and say where the run stands."""
+        owed, self._owed = self._owed, []
+        for item in owed:
+            match item:
+                case Clock():
+                    self._publisher.publish("clock", item)
+                case Row():
+                    self._publish_row(item)
+                case _:
+                    self._publisher.copy(item)
+        if self._barrier.state == "running" and time.monotonic_ns() >= self._next_state_ns:
+            self._tell("running")
 
     def _end_of_steps(self) -> None:
         """No step follows at once: what has been measured of the last one is all of it."""
-        self._publish_mark()
+        self._catch_up()
         self._pace.restart()
-        finished = self._close_row(time.perf_counter_ns())
-        if finished is not None and finished.step < self._committed:
-            self._publish_row(finished)
+        for finished in self._close_row(time.perf_counter_ns()):
+            if finished.step < self._committed:
+                self._publish_row(finished)
 
     def _state_note(self) -> StateNote:
         return StateNote(

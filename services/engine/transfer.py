@@ -10,7 +10,7 @@ import math
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,6 +82,11 @@ class Transfer:
         self._params = SimpleNamespace(**params)
         self._timeout_s = timeout_s
         self._log = log
+        self._alarm = _Alarm()
+
+    def close(self) -> None:
+        """Give the alarm signal back to whoever had it before."""
+        self._alarm.close()
 
     def want(self, participant: str) -> tuple[str, ...]:
         """Streams of `participant` that functions read and that must therefore ride in its answers."""
@@ -98,30 +103,30 @@ class Transfer:
         a message. Raises PortMismatch for a wrong shape before step 0, where it can still be mended.
         """
         given = {"t": t_ns / 1e9, "step": step, "params": self._params, "log": self._log}
+        limit = self._alarm.ring_after
         messages = []
-        with _alarm() as limit:
-            for function in self.functions:
-                if not function.active:
-                    continue
-                try:
-                    limit(self._timeout_s)
-                    result = self._call(function, given)
-                    limit(0)
-                    self._write(function, result)
-                except _Unusable as error:
-                    if error.shape and step == 0:
-                        raise PortMismatch(str(error)) from None
-                    messages.append(_message(function, error, step, t_ns))
-                except Late as late:
-                    limit(0)  # before it rings again, here
-                    late.args = (f"transfer function {function.name!r} did not return within {self._timeout_s:g} s",)
-                    messages.append(_message(function, late, step, t_ns))
-                except (Exception, SystemExit) as error:
-                    messages.append(_message(function, error, step, t_ns))
-                else:
-                    continue
+        for function in self.functions:
+            if not function.active:
+                continue
+            try:
+                limit(self._timeout_s)
+                result = self._call(function, given)
                 limit(0)
-                function.active = False
+                self._write(function, result)
+            except _Unusable as error:
+                if error.shape and step == 0:
+                    raise PortMismatch(str(error)) from None
+                messages.append(_message(function, error, step, t_ns))
+            except Late as late:
+                limit(0)  # before it rings again, here
+                late.args = (f"transfer function {function.name!r} did not return within {self._timeout_s:g} s",)
+                messages.append(_message(function, late, step, t_ns))
+            except (Exception, SystemExit) as error:
+                messages.append(_message(function, error, step, t_ns))
+            else:
+                continue
+            limit(0)
+            function.active = False
         return messages
 
     def _call(self, function: Function, given: Mapping[str, Any]) -> Any:
@@ -255,7 +260,7 @@ def _read(values: Values, place: Place) -> Any:
     array = values[place.participant][place.port.name]
     if place.index is not None:
         array = array[place.index]
-    if np.ndim(array) == 0:
+    if array.ndim == 0:
         return array.item()
     view = array.view()
     view.flags.writeable = False
@@ -305,25 +310,24 @@ def _usable(function: Function, place: Place, value: Any) -> Array | float:
         raise _Unusable(f"{who} returned {value!r:.60} for {place.name}: expected {_form(place)}", shape=True) from None
     if array.shape != place.shape:
         raise _Unusable(f"{who} returned shape {array.shape} for {place.name}: expected {_form(place)}", shape=True)
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise _Unusable(f"{who} returned {_first_bad(array)} for {place.name}")
     low, high = place.port.low, place.port.high
-    if low is not None and (array < low).any():
-        raise _Unusable(f"{who} returned {array.min():g} for {place.name}: expected {low:g} or more")
-    if high is not None and (array > high).any():
+    if array.size and not _within(array.min(), array.max(), low, high):
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise _Unusable(f"{who} returned {_first_bad(array)} for {place.name}")
+        if low is not None and (array < low).any():
+            raise _Unusable(f"{who} returned {array.min():g} for {place.name}: expected {low:g} or more")
         raise _Unusable(f"{who} returned {array.max():g} for {place.name}: expected {high:g} or less")
     return array
 
 
 def _plain(value: float, place: Place) -> bool:
     """The common case, without arrays: a number that may be written as it is."""
-    low, high = place.port.low, place.port.high
-    return (
-        len(place.port.shape) == 1
-        and math.isfinite(value)
-        and (low is None or value >= low)
-        and (high is None or value <= high)
-    )
+    return len(place.port.shape) == 1 and _within(value, value, place.port.low, place.port.high)
+
+
+def _within(least: float, most: float, low: float | None, high: float | None) -> bool:
+    """Whether all from `least` to `most` is finite and within the limits; either of them is NaN where one value is."""
+    return (-math.inf < least if low is None else low <= least) and (most < math.inf if high is None else most <= high)
 
 
 def _form(place: Place) -> str:
@@ -339,23 +343,23 @@ def _first_bad(array: Array) -> str:
 # --- isolation ---------------------------------------------------------------------------------------
 
 
-@contextmanager
-def _alarm() -> Iterator[Callable[[float], None]]:
-    """A function that lets Late be raised after so many seconds, 0 for never; it works in the main thread only."""
+class _Alarm:
+    """Lets Late be raised after a time; it works in the main thread only."""
 
-    def ring(number: int, frame: FrameType | None) -> None:
-        raise Late
+    def __init__(self) -> None:
+        self._before = signal.signal(signal.SIGALRM, _ring)
 
-    def limit(seconds: float) -> None:
-        # Rings again after the first time, for functions that catch every exception in a loop.
+    def ring_after(self, seconds: float) -> None:
+        """0 for never. Rings again after the first time, for functions that catch every exception in a loop."""
         signal.setitimer(signal.ITIMER_REAL, seconds, 0.05 if seconds else 0)
 
-    before = signal.signal(signal.SIGALRM, ring)
-    try:
-        yield limit
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+    def close(self) -> None:
+        self.ring_after(0)
+        signal.signal(signal.SIGALRM, self._before)
+
+
+def _ring(number: int, frame: FrameType | None) -> None:
+    raise Late
 
 
 def _message(function: Function, error: BaseException, step: int, t_ns: int) -> Message:

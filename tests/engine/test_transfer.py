@@ -432,11 +432,17 @@ def test_the_limit_is_set_for_each_function_and_for_nothing_else():
         """,
         timeout_s=50.0,
     )
-    before = signal.getsignal(signal.SIGALRM)
     assert transfer.evaluate(0, 0) == []
     assert 0 < transfer.inputs["brain"]["drive"][0] <= 50
     assert 0 < transfer.inputs["brain"]["bias"] <= 50
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_the_alarm_signal_is_given_back_at_the_end():
+    before = signal.getsignal(signal.SIGALRM)
+    transfer = made("")
+    assert signal.getsignal(signal.SIGALRM) is not before
+    transfer.close()
     assert signal.getsignal(signal.SIGALRM) is before
 
 

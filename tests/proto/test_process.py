@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 
-from reafference.process import peak_rss_mb, usable_cores
+from reafference.process import peak_rss_mb, usable_cores, wake_promptly
 
 LEAVE = """
 import os, signal, sys, time
@@ -86,3 +86,28 @@ def test_the_largest_memory_grows_with_what_is_used():
 
 def test_there_is_a_core_to_run_on():
     assert 1 <= usable_cores() <= (os.cpu_count() or 1)
+
+
+def in_a_child(script):
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=20, check=True)
+    return done.stdout.split()
+
+
+def test_short_slices_keep_policy_and_nice():
+    said = in_a_child(
+        "import os; from reafference.process import wake_promptly\n"
+        "os.nice(3); print(wake_promptly(), os.sched_getscheduler(0), os.nice(0))"
+    )
+    assert said[1:] == ["0", "3"]
+
+
+def test_short_slices_are_granted_where_the_kernel_tells_of_them():
+    shown = "print([line.split()[-1] for line in open('/proc/self/sched') if line.startswith('se.slice')])"
+    before, after = in_a_child(f"{shown}\nfrom reafference.process import wake_promptly\nwake_promptly()\n{shown}")
+    kernel = tuple(int(number) for number in os.uname().release.split(".")[:2])
+    assert after == ("['100000']" if before != "[]" and kernel >= (6, 12) else before)
+
+
+def test_a_machine_of_another_kind_is_left_alone(monkeypatch):
+    monkeypatch.setattr("platform.machine", lambda: "riscv64")
+    assert not wake_promptly()
