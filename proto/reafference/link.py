@@ -1,6 +1,7 @@
 """A service's connection to its engine: what it needs of the world, and the same made of wires."""
 
 import os
+import time
 from collections.abc import Iterator
 from typing import Protocol
 
@@ -9,11 +10,12 @@ from .clock import Deadline
 from .config import ServiceConfig
 from .errors import EngineLost, Leaving, OutOfOrder, ReafferenceError, from_code
 from .frames import ErrorFrame, Frame, Hello, Packed, Role, Welcome
-from .process import Leave
+from .process import Leave, usable_cores
 from .sockets import BusOut, PulseEcho, PulseWatch, Sender, StepPeer, TapOut, Waiting, Wires
 from .topics import Topic
 
 _TURN_MS = 250
+_AWAKE_NS = 1_500_000
 
 
 def error_frame(error: ReafferenceError, step: int = -1) -> ErrorFrame:
@@ -97,9 +99,15 @@ class WireLink:
     def frames(self) -> Iterator[Frame]:
         if self._watch:
             self._watch.reset()
+        brisk = False
         while True:
             self.check()
-            self.waiting.until(_TURN_MS)
+            began_ns = time.perf_counter_ns()
+            # Whoever was last to answer is asked again as soon as the engine has had its turn. To be woken costs a
+            # fifth of a millisecond, so then we stay awake; whoever has to wait for another one sleeps.
+            if not (brisk and self.waiting.awake(_AWAKE_NS)):
+                self.waiting.until(_TURN_MS)
+            brisk = time.perf_counter_ns() - began_ns < _AWAKE_NS and usable_cores() > 1
             yield from self.arrived()
 
     def check(self) -> None:
