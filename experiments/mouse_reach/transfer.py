@@ -22,7 +22,7 @@ def base(step, params):
     return BASE_EXCITATION if step < params.base_steps else None
 
 
-@transfer(reads="brain.readout.M1_L1_ENGC", writes=["body.Foot2", "body.Humerus1", "body.Humerus3"])
+@transfer(reads="brain.motor.M1_L1_ENGC", writes=["body.Foot2", "body.Humerus1", "body.Humerus3"])
 def motor_drive(voltage_mV, step, params):
     """Excitation of the three brain-driven muscles, in 0..1."""
     if step < params.base_steps:

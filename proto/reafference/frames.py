@@ -101,7 +101,7 @@ class Step:
     """One step a simulator has to make: from `t_ns` for `dt_ns`, on inputs that hold for all of it.
 
     `inputs` has every input port by name, as read-only arrays of the declared shape. `want` names the output
-    streams that the engine waits for; a simulator may leave others for `afterwards`.
+    ports that the engine waits for; a simulator may leave others for `afterwards`.
     """
 
     number: int
@@ -196,8 +196,8 @@ class Ready(Frame):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepGrant(Frame):
-    """Go from `t_ns` for `dt_ns`. `inputs` is one packed stream; `want` names the output streams that
-    must ride in the answer, all others go on bus and tap only."""
+    """Go from `t_ns` for `dt_ns`. `inputs` is one packed stream; `want` names the output ports that
+    must ride in the answer; whatever else there is may go on bus and tap only."""
 
     kind: ClassVar[str] = "step"
     step: int

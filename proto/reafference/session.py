@@ -7,6 +7,7 @@ import time
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -80,26 +81,29 @@ class Session:
         end_ns = grant.t_ns + grant.dt_ns
         streams, timing = self._advance(grant)
         deferred = self._deferring.deferred if self._deferring else ()
-        for stream in (*streams, *deferred):
+        later = {_stream(port): None for port in deferred}
+        for stream in {**streams, **later}:
             self._seqs[stream] = self._seqs.get(stream, -1) + 1
-        wanted = {s: self._sign(s, grant.step, end_ns, streams[s]) for s in grant.want if s in streams}
+        wanted = {_stream(port): None for port in grant.want}
+        riding = {s: self._sign(s, grant.step, end_ns, streams[s]) for s in wanted if s in streams}
         self._last = StepDone(
             step=grant.step,
             t_ns=end_ns,
             busy_ns=time.perf_counter_ns() - began_ns,
             timing=timing,
             seqs=dict(self._seqs),
-            outputs=tuple(wanted.values()),
+            outputs=tuple(riding.values()),
         )
         self._link.send(self._last)
         # From here on the engine is at work, and nobody waits for us.
         for stream, arrays in streams.items():
-            self._publish(
-                stream, grant.step, arrays, wanted.get(stream) or self._sign(stream, grant.step, end_ns, arrays)
-            )
-        if deferred:
+            if stream not in later:
+                packed = riding.get(stream) or self._sign(stream, grant.step, end_ns, arrays)
+                self._publish(stream, grant.step, arrays, packed)
+        if later:
             for stream, arrays in self._rest(grant.step, deferred).items():
-                self._publish(stream, grant.step, arrays, self._sign(stream, grant.step, end_ns, arrays))
+                whole = streams.get(stream, {}) | arrays
+                self._publish(stream, grant.step, whole, self._sign(stream, grant.step, end_ns, whole))
 
     def halted(self) -> Halted:
         """What is to be said at the end."""
@@ -135,11 +139,10 @@ class Session:
             raise
         except Exception as error:
             raise self._failed(f"failed after step {step}", error) from error
-        streams = self._streams(results)
-        if set(streams) != set(deferred):
-            given, promised = ", ".join(streams) or "nothing", ", ".join(deferred)
+        if set(results) != set(deferred):
+            given, promised = ", ".join(results) or "nothing", ", ".join(deferred)
             raise PortMismatch(f"the {self._name} gave {given} after step {step}, it had promised {promised}")
-        return streams
+        return self._streams(results)
 
     def _streams(self, results: Mapping[str, Array]) -> Streams:
         """The results by stream; raises PortMismatch where they are not what the ports say."""
@@ -168,6 +171,12 @@ class Session:
         phrase = " ".join(f"{type(error).__name__}: {error}".split())
         trace = "".join(traceback.format_exception(error))
         return SimulatorFailed(f"the {self._name} {what}: {phrase}", detail={"trace": trace})
+
+
+@cache
+def _stream(port: str) -> str:
+    """The stream of the output port of this name."""
+    return port.partition(".")[0]
 
 
 def _taken_apart(port: Port) -> _Output:

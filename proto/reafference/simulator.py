@@ -45,9 +45,9 @@ class Deferring(Protocol):
 
     @property
     def deferred(self) -> tuple[str, ...]:
-        """The streams of the last step that `afterwards` will give; none of them was wanted."""
+        """The output ports of the last step that `afterwards` will give; none of them was wanted."""
         ...
 
     def afterwards(self) -> dict[str, Array]:
-        """Their output ports by name. Called once after each `advance`, when the answer has been sent."""
+        """Their values by name. Called once after each `advance`, when the answer has been sent."""
         ...

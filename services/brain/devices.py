@@ -1,6 +1,6 @@
 """All devices of an experiment: declared, created, written and read, in one batch per kind."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -75,9 +75,9 @@ class Devices:
         if self.sources:
             self.sources.write(inputs, t_ns)
 
-    def read(self) -> dict[str, npt.NDArray[np.float64]]:
-        """Every voltage sink by port."""
-        return {port: values for sinks in self.sinks for port, values in sinks.read().items()}
+    def read(self, ports: Collection[str]) -> dict[str, npt.NDArray[np.float64]]:
+        """The voltage sinks of these ports."""
+        return {port: values for sinks in self.sinks for port, values in sinks.read(ports).items()}
 
     def recorder_facts(self) -> dict[str, dict[str, list[list[int]]]]:
         """Recorded node ids as inclusive ranges, by recorder and label."""

@@ -1,7 +1,7 @@
 """The brain: a Simulator on NEST. Builds a shipped model or a user's script, and moves it in steps."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,11 +16,10 @@ from services.brain.harvest import Harvest
 from services.brain.kernel import leave_context, nest, shortest_delay_ns
 from services.brain.settings import BrainSettings
 
-SPIKES = "spikes"
 TIMING = {
     "timing.write": "writing the sources",
     "timing.run": "NEST itself",
-    "timing.readout": "reading the sinks, and the spikes where a transfer function waits for them",
+    "timing.readout": "reading what a transfer function or a measure waits for",
 }
 
 
@@ -31,6 +30,7 @@ class _Running:
     plan: Plan
     devices: Devices
     harvest: Harvest | None
+    outputs: tuple[str, ...]
     t_ns: int = 0
 
 
@@ -38,12 +38,12 @@ class NestBrain:
     """One brain in this process. NEST has one kernel per process, so two of these would share it.
 
     `prepare` leaves the kernel between Prepare and Cleanup; `advance` writes the sources that changed, runs,
-    and reads every sink.
+    and reads what the engine waits for; the rest is for monitors and the recorder, and is read `afterwards`.
     """
 
     def __init__(self) -> None:
         self._running: _Running | None = None
-        self._owes_spikes = False
+        self._owed: tuple[str, ...] = ()
 
     def prepare(self, plan: Plan, report: Report) -> Ports:
         """Build, seed and connect everything. Raises BadExperiment (ScriptError for a user's script)."""
@@ -70,26 +70,21 @@ class NestBrain:
             raise SimulatorFailed(f"NEST failed in step {step.number}: {error}") from error
         run = time.perf_counter_ns()
         running.t_ns += step.dt_ns
-        outputs: dict[str, Array] = {**running.devices.read()}
-        # Spikes are for monitors and the recorder, unless a transfer function reads them.
-        self._owes_spikes = running.harvest is not None and SPIKES not in step.want
-        if not self._owes_spikes:
-            outputs |= _spikes(running)
+        outputs = _read(running, step.want)
+        self._owed = tuple(port for port in running.outputs if port not in outputs)
         ended = time.perf_counter_ns()
         spent = (written - began, run - written, ended - run)
         return outputs | {name: np.array(ns, np.int64) for name, ns in zip(TIMING, spent, strict=True)}
 
     @property
     def deferred(self) -> tuple[str, ...]:
-        """The stream of spikes, where it was left for `afterwards`."""
-        return (SPIKES,) if self._owes_spikes else ()
+        """The ports of sinks and spikes that nobody waits for."""
+        return self._owed
 
     def afterwards(self) -> dict[str, Array]:
-        """The spikes of the last step."""
-        if self._running is None or not self._owes_spikes:
-            return {}
-        self._owes_spikes = False
-        return dict(_spikes(self._running))
+        """The rest of the sinks and spikes of the last step."""
+        owed, self._owed = self._owed, ()
+        return _read(self._running, owed) if self._running else {}
 
     def close(self) -> None:
         """Leave the context and drop the network."""
@@ -111,10 +106,11 @@ class NestBrain:
         recorder = devices.recorder
         harvest = None if recorder is None else Harvest(recorder, settings.resolution_ns)
         ended = time.perf_counter_ns()
-        self._running = _Running(plan, devices, harvest)
+        outputs = devices.output_ports()
+        self._running = _Running(plan, devices, harvest, tuple(port.name for port in outputs))
         return Ports(
             inputs=devices.input_ports(),
-            outputs=(*devices.output_ports(), *_timing_ports()),
+            outputs=(*outputs, *_timing_ports()),
             facts={
                 **network.facts,
                 **counts,
@@ -138,8 +134,13 @@ class NestBrain:
         return running
 
 
-def _spikes(running: _Running) -> Mapping[str, Array]:
-    if running.harvest is None:
+def _read(running: _Running, ports: Collection[str]) -> dict[str, Array]:
+    """The sinks among `ports`; all of the spikes if any of them are."""
+    return {**running.devices.read(ports), **_spikes(running, ports)}
+
+
+def _spikes(running: _Running, ports: Collection[str]) -> Mapping[str, Array]:
+    if running.harvest is None or not any(port.startswith("spikes.") for port in ports):
         return {}
     sender, time_ns = running.harvest.take(running.t_ns)
     if running.harvest.due:

@@ -1,6 +1,6 @@
-"""Spike sinks in NEST that are read as a number: one device per entry, all of a kind read in one call."""
+"""Spike sinks in NEST that are read as a number: one device per entry, all of a group read in one call."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,12 +59,10 @@ class VoltageSinks:
         self._groups = groups
         parameters = [group.spec.parameters() for group in groups for _ in group.selections]
         devices = _create(groups[0].spec.model, parameters)
-        self._size = len(devices)
-        self._local, self._at = _local_part(devices)
-        self._parts: dict[str, slice] = {}
+        self._parts: dict[str, _Part] = {}
         index = 0
         for group in groups:
-            self._parts[group.port_name] = slice(index, index + len(group.selections))
+            self._parts[group.port_name] = _Part.of(devices[index : index + len(group.selections)])
             for selection, weight in zip(group.selections, group.weights(), strict=True):
                 wire = Wire.of(group.spec, weight, delay_ms, f"sinks.{group.name}")
                 listen(devices[index], selection.ids, wire)
@@ -73,12 +71,32 @@ class VoltageSinks:
     def ports(self) -> list[Port]:
         return [group.port() for group in self._groups]
 
-    def read(self) -> Mapping[str, Values]:
-        """The values by port, each of shape (n,); 0 for the devices that live in another process."""
-        values = np.zeros(self._size)
-        if len(self._at):
-            values[self._at] = self._local.get("V_m")
-        return {name: values[part] for name, part in self._parts.items()}
+    def read(self, ports: Collection[str]) -> Mapping[str, Values]:
+        """The values of those of `ports` that are ours, each of shape (n,); 0 for the devices of another process."""
+        return {name: part.read() for name, part in self._parts.items() if name in ports}
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """The devices of one group: how many, those that live in this process, and the places of these."""
+
+    size: int
+    local: Any
+    at: npt.NDArray[np.intp]
+
+    @classmethod
+    def of(cls, devices: Any) -> "_Part":
+        at = np.flatnonzero(np.atleast_1d(devices.local))
+        return cls(len(devices), devices if len(at) == len(devices) else devices[at.tolist()], at)
+
+    def read(self) -> Values:
+        if len(self.at) == self.size:
+            return np.array(self.local.get("V_m"), np.float64).reshape(self.size)
+        values = np.zeros(self.size)
+        if len(self.at):
+            # The value of a device that lives elsewhere cannot be asked for.
+            values[self.at] = self.local.get("V_m")
+        return values
 
 
 def _create(model: str, parameters: list[dict[str, Any]]) -> Any:
@@ -86,9 +104,3 @@ def _create(model: str, parameters: list[dict[str, Any]]) -> Any:
         return nest.Create(model, len(parameters), parameters)
     except nest.NESTError as error:
         raise bad("brain.sinks", f"NEST refuses to create a sink: {error}") from None
-
-
-def _local_part(devices: Any) -> tuple[Any, npt.NDArray[np.intp]]:
-    """The devices that live in this process, and their places: a value elsewhere cannot be asked for."""
-    at = np.flatnonzero(np.atleast_1d(devices.local))
-    return (devices if len(at) == len(devices) else devices[at.tolist()]), at

@@ -37,8 +37,8 @@ class Measures:
         self._series: dict[str, list[float]] = {name: [] for name in measures}
 
     def want(self, participant: str) -> set[str]:
-        """Streams of `participant` that must ride in its answers."""
-        return {p.port.stream for p in self._places.values() if p.participant == participant}
+        """Output ports of `participant` that must ride in its answers."""
+        return {p.port.name for p in self._places.values() if p.participant == participant}
 
     def take(self, values: Values, t_ns: int) -> None:
         """Take what the end of a step at `t_ns` has to offer."""

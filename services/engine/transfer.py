@@ -58,7 +58,7 @@ class Transfer:
     """All transfer functions of a run.
 
     `values` holds the newest outputs of each participant, `inputs` what it will be given next; both start at
-    the resting values that the ports declare. `want` says which output streams the functions read.
+    the resting values that the ports declare. `want` says which output ports the functions read.
     """
 
     def __init__(
@@ -89,9 +89,9 @@ class Transfer:
         self._alarm.close()
 
     def want(self, participant: str) -> tuple[str, ...]:
-        """Streams of `participant` that functions read and that must therefore ride in its answers."""
+        """Output ports of `participant` that functions read and that must therefore ride in its answers."""
         read = (place for f in self.functions for place in f.reads)
-        return tuple(sorted({p.port.stream for p in read if p.participant == participant}))
+        return tuple(sorted({p.port.name for p in read if p.participant == participant}))
 
     def switched_off(self) -> list[str]:
         return [f.name for f in self.functions if not f.active]

@@ -41,7 +41,7 @@ def test_devices_are_refused_in_a_running_brain(devices: dict[str, object], popu
 def test_a_brain_without_devices_has_no_ports(populations: dict[str, Population]) -> None:
     devices = Devices.create(settings(), populations, seed=1, delay_ms=1.0)
     assert devices.input_ports() == devices.output_ports() == ()
-    assert devices.read() == {}
+    assert devices.read(()) == {}
     assert devices.recorder is None
     devices.write({}, 0)
 

@@ -8,6 +8,8 @@ from reafference.frames import Step
 from services.brain.kernel import nest
 from services.brain.nest_brain import NestBrain
 
+DT_NS = 20_000_000
+
 # A recurrent network that fires irregularly by itself; shortest delay 1 ms.
 NOISY = """
     import nest
@@ -55,6 +57,32 @@ def test_the_ports_are_those_of_the_devices(bench: Any) -> None:
         assert out[port.name].dtype == np.dtype(port.dtype)
         assert out[port.name].ndim == len(port.shape)
         assert all(n in (-1, m) for n, m in zip(port.shape, out[port.name].shape, strict=True))
+
+
+def test_what_somebody_waits_for_is_read_at_once_and_the_rest_afterwards(bench: Any) -> None:
+    bench.prepare(DEVICES, script=NOISY)
+    rates = {"drive": np.zeros(2)}
+    everything = {port.name for port in bench.ports.outputs if port.stream != "timing"}
+    wanted: tuple[str, ...]
+    for number, wanted in enumerate([("sinks.rate",), ("sinks.readout", "spikes.sender"), tuple(everything), ()]):
+        step = Step(number=number, t_ns=number * DT_NS, dt_ns=DT_NS, inputs=rates, want=wanted)
+        at_once = {name for name in bench.brain.advance(step) if not name.startswith("timing.")}
+        assert at_once >= set(wanted)
+        assert set(bench.brain.deferred) == everything - at_once
+        assert set(bench.brain.afterwards()) == everything - at_once
+        assert bench.brain.afterwards() == {}
+
+
+def test_a_sink_reads_the_same_at_once_or_afterwards(bench: Any) -> None:
+    read = []
+    for wanted in ("sinks.readout",), ():
+        bench.prepare(DEVICES, script=NOISY)
+        for number in range(5):
+            inputs = {"drive": np.array([3000.0, 0.0])}
+            step = Step(number=number, t_ns=number * DT_NS, dt_ns=DT_NS, inputs=inputs, want=wanted)
+            read.append({**bench.brain.advance(step), **bench.brain.afterwards()}["sinks.readout"])
+    assert np.array_equal(read[:5], read[5:])
+    assert (read[4] > 0).all()
 
 
 def test_timing_covers_the_step(bench: Any) -> None:

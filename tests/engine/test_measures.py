@@ -55,7 +55,7 @@ def test_a_time_that_is_no_round_float_is_met():
 
 def test_what_is_measured_must_ride_in_the_answers():
     made = Measures({"a": Measure(reads=Y), "b": Measure(reads="brain.M1_L1")}, PORTS)
-    assert (made.want("body"), made.want("brain"), made.want("x")) == ({"tip"}, {"readout"}, set())
+    assert (made.want("body"), made.want("brain"), made.want("x")) == ({"tip.position"}, {"readout.voltage"}, set())
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ def test_a_large_input_can_be_written_again_after_it_was_sent():
         assert (codec.decode(packed.parts()).frame.arrays["drive"] == step).all()
 
 
-def test_want_is_the_streams_that_functions_read():
+def test_want_is_the_ports_that_functions_read():
     transfer = made(
         """
         @transfer(reads=["brain.M1_L1", "brain.rate.A", "body.y"], writes="body.Foot2")
@@ -124,8 +124,8 @@ def test_want_is_the_streams_that_functions_read():
         def g(a): ...
         """
     )
-    assert transfer.want("brain") == ("rates", "readout")
-    assert transfer.want("body") == ("tip",)
+    assert transfer.want("brain") == ("rates.rate", "readout.voltage")
+    assert transfer.want("body") == ("tip.position",)
     assert transfer.want("nobody") == ()
 
 

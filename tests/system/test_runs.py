@@ -80,12 +80,13 @@ def test_a_recording_is_exactly_what_was_simulated_and_can_be_exported(tmp_path)
     with (folder / "sinks.csv").open() as file:
         sinks = list(csv.DictReader(file))
     assert len(sinks) == 20
-    assert "readout_M1_L1_ENGC_mV" in sinks[0]
+    assert {"motor_M1_L1_ENGC_mV", "readout_M1_L1_SBC_mV"} <= set(sinks[0])
     with h5py.File(folder / "run.h5") as book:
         voltages = book["brain/sinks/readout"]
-        assert voltages.shape == (20, 19)
+        assert voltages.shape == (20, 18)
+        assert book["brain/sinks/motor"].shape == (20, 1)
         assert voltages.attrs["unit"] == "mV"
-        column = [float(row["readout_M1_L1_ENGC_mV"]) for row in sinks]
+        column = [float(row["readout_M1_L1_SBC_mV"]) for row in sinks]
         assert np.array_equal(voltages[:, 0], column)
         times = book["brain/spikes/time_ns"][:]
         assert np.all(np.diff(times) >= 0)
@@ -108,7 +109,7 @@ def test_each_value_acts_exactly_one_step_later_in_both_directions(session, tmp_
     assert reaf.tool(tmp_path, "export", "out").returncode == 0
     with h5py.File(result.folder / "export" / "run.h5") as book:
         drive = book["engine/inputs/brain/drive"][:, 0]
-        voltage = book["brain/sinks/readout"][:, 0]
+        voltage = book["brain/sinks/motor"][:, 0]
         excitation = book["engine/inputs/body/excitation"][:, 1]
         used = book["body/muscles/excitation"][:, 1]
     assert np.flatnonzero(drive)[0] == 25
@@ -125,7 +126,8 @@ def test_a_monitor_sees_the_run_on_the_bus(session):
         for received in monitor.frames(Deadline.after_s(60)):
             if isinstance(received.frame, Stream):
                 steps.append(received.frame.step)
-                assert received.frame.arrays["readout"].shape == (19,)
+                assert received.frame.arrays["readout"].shape == (18,)
+                assert received.frame.arrays["motor"].shape == (1,)
             if isinstance(received.frame, Clock):
                 marks.append(received.frame.step)
                 if received.frame.step == 199:
