@@ -24,7 +24,7 @@ _PARTS = (
     ("body_ms", "body: physics (beside the brain)"),
     ("body_readout_ms", "body: sensors (beside the brain)"),
     ("transfer_ms", "transfer functions"),
-    ("overhead_ms", "step less the longer of NEST, physics"),
+    ("overhead_ms", "overhead: step less the longer run"),
     ("step_ms", "whole step"),
 )
 
@@ -80,7 +80,8 @@ class TerminalView:
     def message(self, message: Message) -> None:
         """Something that went wrong in the user's own code."""
         where = f" ({Path(message.file).name}, line {message.line}: {message.line_text})" if message.file else ""
-        self.warning(f"step {message.step}: {message.text}{where}")
+        when = f"step {message.step}: " if message.step >= 0 else ""
+        self.warning(f"{when}{message.text}{where}")
 
     def warning(self, text: str) -> None:
         self._console.print(Text("warning  ", style="bold yellow") + Text(text))
@@ -97,7 +98,7 @@ def print_result(console: Console, summary: Mapping[str, Any], folder: Path | No
     if summary.get("step_ms"):
         console.print()
         console.print(_time_table(summary))
-        console.print(Text(_speed(summary)))
+        console.print(Text(_speed(summary)), soft_wrap=True)
     measures = {name: value for name, value in summary.get("measures", {}).items() if value is not None}
     if measures:
         console.print()

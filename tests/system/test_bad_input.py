@@ -12,7 +12,7 @@ BEFORE_THE_RUN = {
     "missing key": ("experiment.toml", "steps = 50", "", ["experiment.toml", "experiment.steps", "missing"]),
     "wrong type": ("experiment.toml", "steps = 50", 'steps = "many"', ["experiment.steps", "a whole number"]),
     "not TOML": ("experiment.toml", "[parameters]", "[parameters", ["experiment.toml", "line"]),
-    "misspelt brain key": ("experiment.toml", "weight = 10.0", "wieght = 10.0", ["readout", "wieght", "'weight'"]),
+    "misspelt brain key": ("experiment.toml", "weight = 10.0", "wieght = 10.0", ["motor", "wieght", "'weight'"]),
     "unknown population": ("experiment.toml", '"M1_L23_CC"', '"M1_L23_C"', ["M1_L23_C", "M1_L23_CC"]),
     "unknown model": ("experiment.toml", 'model = "cbct"', 'model = "cbtc"', ["brain.model", "cbct"]),
     "unknown body": ("experiment.toml", '"mouse_forelimb"', '"mouse_hindlimb"', ["body.model", "mouse_forelimb"]),
