@@ -147,7 +147,7 @@ def copy_of(experiment: Path, folder: Path, changes: Sequence[tuple[str, str, st
     target.mkdir()
     for file in experiment.iterdir():
         if file.is_file():
-            (target / file.name).write_text(file.read_text())
+            (target / file.name).write_bytes(file.read_bytes())
     for name, old, new in changes:
         text = (target / name).read_text()
         assert old in text, f"{old!r} is not in {name}"

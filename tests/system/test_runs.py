@@ -55,7 +55,7 @@ def test_the_json_summary_has_what_scripts_rely_on(session, tmp_path):
     # The overhead is what is left of a step when the longer of the two simulators is taken away.
     whole = found["step_ms"]["mean"]
     longer = max(found["brain_run_ms"]["mean"], found["body_ms"]["mean"])
-    assert found["overhead_ms"]["mean"] <= whole - longer + 1e-6
+    assert found["overhead_ms"]["mean"] <= whole - longer + 1e-5  # each is rounded to 1e-6
 
 
 def test_the_profile_has_the_columns_of_the_published_one(tmp_path):
