@@ -6,7 +6,7 @@ What happens next is always the barrier's decision; here it is only carried out.
 import gc
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -183,13 +183,13 @@ class Loop:
     def _act(self, action: b.Action) -> list[b.Event]:
         match action:
             case b.SendPrepare(names):
-                self._send_prepare(names)
+                return self._send_prepare(names)
             case b.Couple(step):
                 return self._couple(step)
             case b.Commit(step):
                 self._commit(step)
             case b.Grant(step, names):
-                self._grant(step, names)
+                return self._grant(step, names)
             case b.SendHalt(step, names):
                 return self._send_halt(step, names)
             case b.Tell(state):
@@ -334,12 +334,11 @@ class Loop:
 
     # --- what has to be done ------------------------------------------------------------------------
 
-    def _send_prepare(self, names: tuple[str, ...]) -> None:
+    def _send_prepare(self, names: tuple[str, ...]) -> list[b.Event]:
         plans = documents.plans(self._experiment, self._sender.run)
         plans[documents.RECORDER] = documents.recorder_plan(self._experiment, self._sender.run, self._folder)
         self._allow(self._experiment.general.prepare_timeout_s)
-        for name in names:
-            self._host.send(name, Prepare(plan=plans[name]))
+        return self._request({name: Prepare(plan=plans[name]) for name in names})
 
     def _couple(self, step: int) -> list[b.Event]:
         """Run the transfer functions on what is known at the end of `step` steps."""
@@ -408,25 +407,27 @@ class Loop:
         self._committed = step + 1
         self._row.commit = time.perf_counter_ns() - began
 
-    def _grant(self, step: int, names: tuple[str, ...]) -> None:
+    def _grant(self, step: int, names: tuple[str, ...]) -> list[b.Event]:
         assert self._transfer is not None
         behind = len(self._owed) > 1
         began = time.perf_counter_ns()
         self._owed += self._close_row(began)
         self._row, self._row_began_ns = Row(step), began
         t_ns = step * self._experiment.dt_ns
+        lost: list[b.Event] = []
         for name in names:
             inputs = Stream(step=step, t_ns=t_ns, arrays=self._transfer.inputs[name])
             packed = self._publisher.sign(f"inputs/{name}", inputs)
             dt_ns = self._experiment.dt_ns * self._barrier.members[name].every
             grant = StepGrant(step=step, t_ns=t_ns, dt_ns=dt_ns, want=self._want[name], inputs=(packed,))
-            self._host.send(name, grant)
+            lost += self._request({name: grant})
             self._owed.append(packed)
         self._granted_ns = time.perf_counter_ns()
         self._row.send = self._granted_ns - began
         self._allow(self._experiment.general.step_timeout_s)
         if behind:
             self._catch_up()
+        return lost
 
     def _close_row(self, now_ns: int) -> list[Row]:
         """The row of the step before, which lasted until now; none if there was no step."""
@@ -444,12 +445,7 @@ class Loop:
         self._publisher.publish("profile", Stream(step=row.step, t_ns=t_ns, arrays={"parts": parts}))
 
     def _send_halt(self, step: int, names: tuple[str, ...]) -> list[b.Event]:
-        lost: list[b.Event] = []
-        for name in names:
-            try:
-                self._host.send(name, Halt(step=step, begun=self._opened))
-            except PeerLost as error:
-                lost.append(b.Lost(name, error.text))
+        lost = self._request({name: Halt(step=step, begun=self._opened) for name in names})
         fault = self._barrier.error is not None
         if names == (documents.RECORDER,):
             self._allow(_RECORDER_HALT_AFTER_FAULT_S if fault else _HALT_S)
@@ -508,6 +504,16 @@ class Loop:
     def _allow(self, seconds: float) -> None:
         """From now on the present state may last this long."""
         self._limit_s, self._deadline = seconds, Deadline.after_s(seconds)
+
+    def _request(self, frames: Mapping[str, Frame]) -> list[b.Event]:
+        """Send what has to be answered, by name; who cannot be reached is lost."""
+        lost: list[b.Event] = []
+        for name, frame in frames.items():
+            try:
+                self._host.send(name, frame)
+            except PeerLost as error:
+                lost.append(b.Lost(name, error.text))
+        return lost
 
     def _send(self, name: str, frame: Frame) -> None:
         """To whom it may concern; a member who is gone is found by other means."""

@@ -272,6 +272,15 @@ class Person:
     def __exit__(self, *_):
         self.wires.close()
 
+    def order(self, what, reason=""):
+        """Order something while nothing moves, and wait for the answer; what came before it is no answer."""
+        while self.waiting.until(50):
+            self.unread.extend(self.operator.arrived())
+        self.heard.extend(self.unread)
+        self.unread.clear()
+        self.operator.order(what, reason)
+        return self.until(lambda frame: isinstance(frame, StateNote))
+
     def until(self, wanted):
         """Wait for a frame of which `wanted` is true."""
         deadline = time.monotonic() + PATIENCE_S
@@ -312,8 +321,7 @@ def test_a_run_pauses_between_two_steps_and_goes_on(house):
     def person():
         with Person(house) as operator:
             assert gate.reached.wait(PATIENCE_S)
-            operator.operator.order("pause", "lunch")
-            operator.until(in_state("running"))  # the answer to the order
+            assert operator.order("pause", "lunch").state == "running"
             gate.opened.set()
             paused = operator.until(in_state("paused"))
             time.sleep(0.1)
@@ -337,8 +345,7 @@ def test_a_pause_changes_nothing_in_the_result(house):
     def person():
         with Person(house) as operator:
             assert gate.reached.wait(PATIENCE_S)
-            operator.operator.order("pause")
-            operator.until(in_state("running"))
+            assert operator.order("pause").state == "running"
             gate.opened.set()
             operator.until(in_state("paused"))
             operator.operator.order("resume")
@@ -370,8 +377,7 @@ def test_an_order_to_stop_ends_the_run_after_the_step(house):
     def person():
         with Person(house) as operator:
             assert gate.reached.wait(PATIENCE_S)
-            operator.operator.order("stop", "enough")
-            operator.until(in_state("running"))
+            assert operator.order("stop", "enough").state == "running"
             gate.opened.set()
             operator.until(lambda frame: isinstance(frame, Bye))
 
@@ -496,7 +502,7 @@ def test_a_failing_function_halts_the_run_if_the_experiment_says_so(house):
     assert "ZeroDivisionError" in stop.text
 
 
-def test_a_killed_participant_is_missed_by_its_pulse(house):
+def test_a_killed_participant_is_missed(house):
     house.write(LOOP, steps=1_000_000)
     command = [sys.executable, "-m", "tests.engine.simulators", "brain"]
     del house.simulators["brain"]
@@ -513,7 +519,8 @@ def test_a_killed_participant_is_missed_by_its_pulse(house):
         brain.kill()
         brain.wait()
     assert (stop.outcome, stop.code, stop.service, stop.exit_status) == ("fault", "peer_lost", "brain", 5)
-    assert "no sign of life" in stop.text
+    # By its pulse, or by the next grant if the connection was seen to close before that.
+    assert "no sign of life" in stop.text or "not connected" in stop.text
     assert stop.steps in (3, 4)
 
 
