@@ -1,4 +1,4 @@
-"""Goes to tests/engine/test_loop.py once the loop holds a slow participant's answer until its own step has ended."""
+"""services.engine.loop: the answer of a slow participant counts when its own step has ended, however early it came."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Goes to tests/engine/test_loop.py once the loop checks who sends what."""
+"""services.engine.loop: what only a member of the run may send is refused from anybody else."""
 
 import threading
 

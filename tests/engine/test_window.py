@@ -1,4 +1,4 @@
-"""Goes to tests/engine/test_loop.py: credit must not wait for a mark that waits for credit."""
+"""services.engine.loop: with a small window, credit does not wait for a mark that waits for credit."""
 
 import subprocess
 import sys
