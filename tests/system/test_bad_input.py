@@ -189,9 +189,12 @@ def test_a_full_disk_stops_the_run_cleanly(session, small_disk):
     assert "no space left" in result.said
     verdict = reaf.tool(session.cwd, "export", small_disk / "run", "--out", session.cwd / "csv")
     assert verdict.returncode == 0, verdict.stderr
-    marks = (session.cwd / "csv" / "sinks.csv").read_text().splitlines()
+    rows = (session.cwd / "csv" / "sinks.csv").read_text().splitlines()[1:]
+    steps = [int(row.split(",")[0]) for row in rows]
     said = int(result.said.split("holds every step up to ")[1].split()[0].rstrip("."))
-    assert len(marks) - 1 == said + 1
+    # What was acknowledged is there; the last chunk may have had room for some steps more.
+    assert steps == list(range(len(steps)))
+    assert len(steps) > said > 0
 
 
 def test_more_threads_than_cores_is_a_warning(tmp_path):
