@@ -99,7 +99,7 @@ class WireLink:
     def frames(self) -> Iterator[Frame]:
         if self._watch:
             self._watch.reset()
-        brisk = False
+        brisk, several_cores = False, usable_cores() > 1
         while True:
             self.check()
             began_ns = time.perf_counter_ns()
@@ -107,7 +107,7 @@ class WireLink:
             # fifth of a millisecond, so then we stay awake; whoever has to wait for another one sleeps.
             if not (brisk and self.waiting.awake(_AWAKE_NS)):
                 self.waiting.until(_TURN_MS)
-            brisk = time.perf_counter_ns() - began_ns < _AWAKE_NS and usable_cores() > 1
+            brisk = time.perf_counter_ns() - began_ns < _AWAKE_NS and several_cores
             yield from self.arrived()
 
     def check(self) -> None:

@@ -26,10 +26,11 @@ PARTS = (
     "credit_wait",
     "pace_wait",
 )
-"""`cle_step` runs from one grant to the next. `brain_step` is the simulator's own run, `brain_refresh` that and the
-writing and reading of devices; `robot_step` is the body's own stepping, `robot_refresh` that and its sensors. `send` is
-encoding and sending the grants, `wait` from then to the last answer, `commit` publishing the commit mark, `transfer`
-the transfer functions. `credit_wait` and `pace_wait` are waits for the recorder and for the wall clock."""
+"""`cle_step` runs from one grant to the next. `brain_step` is the simulator's own run, `brain_refresh` that, the
+writing of devices and the reading of those that the step waits for; `robot_step` is the body's own stepping,
+`robot_refresh` that and its sensors. `send` is encoding and sending the grants, `wait` from then to the last answer,
+`commit` preparing the commit mark, `transfer` the transfer functions. `credit_wait` and `pace_wait` are waits for the
+recorder and for the wall clock."""
 
 PORT = Port(
     name="profile.parts",
