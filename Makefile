@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: run test lint bench venv lock campaign clean
+.PHONY: run test lint bench venv nest-mpi lock campaign clean
 
 run: venv
 	$(BIN)/reaf run experiments/mouse_reach
@@ -23,6 +23,9 @@ venv: .venv/installed
 
 .venv/installed: pyproject.toml requirements.lock deploy/make-venv
 	deploy/make-venv $(PYTHON)
+
+nest-mpi: venv
+	deploy/make-nest-mpi $(NEST_MPI)
 
 lock: venv
 	deploy/make-lock

@@ -10,7 +10,12 @@
 minus the longer of NEST's run and the body's; `nest_server_overhead_ms` = median of (c)'s step minus NEST's own
 simulation time in it, as its kernel tells it.
 
+With --ranks the question is another one: what do several ranks cost, and many devices? The closed loop (b) on a small
+cortex at each number of ranks, with the 23 devices it has, with 207 integrators of one neuron more, and with 1000 more;
+all are read in every step, by the extension module for NEST and by NEST's own calls.
+
     .venv/bin/python benchmarks/coupling.py [--steps 100] [--repeats 3] [--server-steps 30] [--json FILE]
+    .venv/bin/python benchmarks/coupling.py --ranks 1 2 4 [--steps 100] [--repeats 3] [--json FILE]
 """
 
 import argparse
@@ -26,8 +31,11 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+import ranks
 
 HERE = Path(__file__).resolve().parent
 EXPERIMENT = HERE.parent / "experiments" / "mouse_reach"
@@ -42,10 +50,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--repeats", type=int, default=3, help="how often (a) and (b) are measured in turn")
     parser.add_argument("--server-steps", type=int, default=30, help="steps of (c)")
     parser.add_argument("--json", type=Path, help="write the figures there")
+    parser.add_argument("--ranks", type=int, nargs="+", help="measure ranks and devices instead, at these numbers")
     parser.add_argument("--nest-alone", type=int, help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
     if given.nest_alone:
         _nest_alone_here(given.nest_alone)
+        return 0
+    if given.ranks:
+        figures = ranks.measure(given.ranks, steps=given.steps, repeats=given.repeats)
+        ranks.report(figures)
+        _write(given.json, {"figures": [asdict(figure) for figure in figures], "cores": len(os.sched_getaffinity(0))})
         return 0
     alone, closed = [], []
     for turn in range(given.repeats):
@@ -71,9 +85,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "cores": len(os.sched_getaffinity(0)),
     }
     _report(result)
-    if given.json:
-        given.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    _write(given.json, result)
     return 0
+
+
+def _write(file: Path | None, result: dict[str, Any]) -> None:
+    if file:
+        file.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 
 
 # --- (a) NEST alone ---------------------------------------------------------------------------------------

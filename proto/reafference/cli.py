@@ -1,7 +1,6 @@
 """`reaf`: a thin command over the client. Each command starts the service that does the work."""
 
 import argparse
-import json
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -10,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from . import __version__, doctor
+from . import __version__, doctor, jsontext
 from .errors import BadExperiment, ReafferenceError
 from .report import TerminalView, print_result
 from .runner import Ended, Runner
@@ -22,6 +21,9 @@ _EXIT = """exit status of `reaf run`:
   4  the disk is full; the run was stopped, what had been recorded is safe
   5  a service was lost, failed or late
 130  stopped by Ctrl-C"""
+
+
+_RECORDER = (sys.executable, "-m", "services.recorder")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,12 +44,15 @@ def _run(given: argparse.Namespace, console: Console) -> int:
     _check_json(given.json)
     with TerminalView(console) as view:
         ended = Runner(_engine_arguments(given), view).run()
-    picture = _draw(ended, console) if given.overview else None
-    print_result(console, ended.summary, ended.folder, picture)
+    made = _draw(ended, console) if given.overview else []
+    print_result(console, ended.summary, ended.folder, [path for path in made if path.suffix == ".png"])
+    if ended.folder and any(path.name == "rates.csv" for path in made):
+        console.print()
+        subprocess.run([*_RECORDER, "rates", str(ended.folder)], stdout=sys.stderr, check=False)
     if ended.problem:
         _complain(console, _with_recording(ended))
     if given.json and ended.summary:
-        given.json.write_text(json.dumps(ended.summary, indent=2) + "\n", encoding="utf-8")
+        given.json.write_text(jsontext.dumps(ended.summary, indent=2) + "\n", encoding="utf-8")
     return ended.exit_status
 
 
@@ -66,31 +71,26 @@ def _engine_arguments(given: argparse.Namespace) -> list[str]:
     arguments = [str(given.experiment)]
     for text in given.set:
         arguments += ["--set", text]
-    for name in ("steps", "seed", "threads", "out"):
+    for name in ("steps", "seed", "threads", "ranks", "hostfile", "mpi_args", "out"):
         value = getattr(given, name)
         if value is not None:
-            arguments += [f"--{name}", str(value)]
+            # In one word, because what it says may begin with a dash.
+            arguments.append(f"--{name.replace('_', '-')}={value}")
     return arguments
 
 
-def _draw(ended: Ended, console: Console) -> Path | None:
-    """overview.png of a run that has at least one step."""
+def _draw(ended: Ended, console: Console) -> list[Path]:
+    """The figures of a run that has at least one step, and the tables that come with them."""
     if ended.folder is None or not ended.summary.get("steps"):
-        return None
+        return []
     if not (ended.folder / "recording.mcap").is_file():
-        return None
-    with console.status("drawing overview.png"):
-        drawn = subprocess.run(
-            [sys.executable, "-m", "services.recorder", "overview", str(ended.folder)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        return []
+    with console.status("drawing"):
+        drawn = subprocess.run([*_RECORDER, "figures", str(ended.folder)], capture_output=True, text=True, check=False)
     if drawn.returncode:
         words = drawn.stderr.strip().splitlines() or ["no reason given"]
-        console.print(Text("no picture  ", style="bold yellow") + Text(words[-1]))
-        return None
-    return ended.folder / "overview.png"
+        console.print(Text("no picture  ", style="bold yellow") + Text(words[-1].removeprefix("reaf: ")))
+    return [Path(line) for line in drawn.stdout.splitlines()]
 
 
 def _with_recording(ended: Ended) -> str:
@@ -106,7 +106,7 @@ def _complain(console: Console, text: str) -> None:
 def _recorder_tool(name: str) -> object:
     def run(given: argparse.Namespace, console: Console) -> int:
         arguments = [str(given.run)] + (["--out", str(given.out)] if getattr(given, "out", None) else [])
-        command = [sys.executable, "-m", "services.recorder", name, *arguments]
+        command = [*_RECORDER, name, *arguments]
         return subprocess.run(command, check=False).returncode
 
     return run
@@ -135,7 +135,12 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("experiment", type=Path, help="its folder, for instance experiments/mouse_reach")
     run.add_argument("--steps", type=int, metavar="N", help="how many CLE steps")
     run.add_argument("--seed", type=int, metavar="N", help="master seed")
-    run.add_argument("--threads", type=int, metavar="N", help="threads of the brain")
+    run.add_argument("--ranks", type=int, metavar="N", help="processes of the brain (MPI; make nest-mpi installs it)")
+    run.add_argument("--threads", type=int, metavar="N", help="threads in each process of the brain")
+    run.add_argument(
+        "--hostfile", type=Path, metavar="FILE", help="hosts of the brain's processes, as mpiexec wants it"
+    )
+    run.add_argument("--mpi-args", metavar="ARGS", help="further arguments of mpiexec, quoted as one")
     run.add_argument(
         "--set",
         action="append",
@@ -145,7 +150,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--out", type=Path, metavar="DIR", help="the folder of this run (runs/<date and time>)")
     run.add_argument("--json", type=Path, metavar="FILE", help="write the summary of the run there as well")
-    run.add_argument("--no-overview", dest="overview", action="store_false", help="do not draw overview.png at the end")
+    run.add_argument("--no-overview", dest="overview", action="store_false", help="draw no figures at the end")
     run.set_defaults(command=_run)
 
     export = commands.add_parser("export", help="a recorded run as CSV and HDF5")
@@ -155,6 +160,8 @@ def _parser() -> argparse.ArgumentParser:
 
     for name, purpose in (
         ("overview", "draw overview.png of a recorded run"),
+        ("figures", "draw the figures that the experiment of a recorded run asks for"),
+        ("rates", "mean rate of each recorded population of a run, and rhythms"),
         ("verify", "check that a recording holds exactly what was simulated"),
     ):
         tool = commands.add_parser(name, help=purpose)

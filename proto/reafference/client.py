@@ -4,18 +4,33 @@ Both speak the wire that PROTOCOL.md describes and can be used from any process 
 """
 
 import os
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, TypeVar
 
-from . import codec
+from . import codec, plain
 from .clock import Deadline
 from .codec import Received
-from .errors import ReafferenceError
-from .frames import Bye, Frame, Hello, Order, OrderKind, Welcome
-from .sockets import BusIn, Sender, StepPeer, Wires
+from .errors import PeerLate, ReafferenceError, from_code
+from .frames import (
+    Bye,
+    Edit,
+    Edited,
+    ErrorFrame,
+    Frame,
+    Hello,
+    Order,
+    OrderKind,
+    Scope,
+    StateNote,
+    Welcome,
+)
+from .sockets import BusIn, Sender, StepPeer, Waiting, Wires
 from .topics import Topic
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -93,11 +108,19 @@ class Monitor:
 
 
 class Operator:
-    """Steers a run: sends orders to its engine and hears how it goes."""
+    """Steers a run: sends orders to its engine and hears how it goes.
+
+    Orders are answered by a frame among those that arrive. Edits, and a reset, wait for their outcome; what else
+    arrives meanwhile is kept for `arrived`. They raise the error of the engine or the simulator where something
+    cannot be done, and PeerLate when the outcome has not come after `patience_s`.
+    """
 
     def __init__(self, wires: Wires, address: str, name: str) -> None:
         self._sender = Sender(name)
         self._peer = StepPeer(wires, address, self._sender)
+        self._waiting = Waiting(self._peer)
+        self._unread: deque[Frame] = deque()
+        self._edits = 0
         self.welcome: Welcome | None = None
         self._peer.send(Hello(name=name, role="operator", pid=os.getpid()))
 
@@ -108,6 +131,11 @@ class Operator:
 
     def arrived(self) -> Iterator[Frame]:
         """What the engine has sent, without waiting; frames that cannot be read are left out."""
+        while self._unread:
+            yield self._unread.popleft()
+        yield from self._new()
+
+    def _new(self) -> Iterator[Frame]:
         for parts in self._peer.receive():
             try:
                 frame = codec.decode(parts).frame
@@ -117,9 +145,122 @@ class Operator:
                 self.welcome, self._sender.run = frame, frame.run
             yield frame
 
-    def order(self, what: OrderKind, reason: str = "") -> None:
+    def order(self, what: OrderKind, reason: str = "", scope: Scope = "") -> None:
         """Ask for something; the engine answers with a `state` or an `error` frame."""
-        self._peer.send(Order(what=what, reason=reason))
+        self._peer.send(Order(what=what, reason=reason, scope=scope))
+
+    def edit(
+        self,
+        to: str,
+        what: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        timeout_s: float = 0.0,
+        patience_s: float = 3600.0,
+    ) -> dict[str, Any]:
+        """Change something of the participant `to` between two steps; what it says about it, by name.
+
+        `timeout_s` is how long the edit itself may take before the run is given up: 0 for as long as a step may
+        (or building, where the edit builds anew). Before that it waits for its turn.
+        """
+        self._edits += 1
+        number = self._edits
+        self._peer.send(Edit(id=number, to=to, what=what, arguments=arguments or {}, timeout_s=timeout_s))
+
+        def outcome(frame: Frame) -> dict[str, Any] | None:
+            match frame:
+                case Edited(id=found) if found == number:
+                    result: dict[str, Any] = plain.with_arrays(frame.result)
+                    return result
+                case ErrorFrame() if frame.detail.get("edit") == number:
+                    raise from_code(frame.code, frame.text, frame.detail)
+            return None
+
+        return self._await(outcome, f"the edit {what!r}", patience_s)
+
+    def reset(self, scope: Scope = "full", *, patience_s: float = 3600.0) -> None:
+        """Put one simulator back to its start, or begin the whole run anew: it is then ready, and waits for `start`.
+
+        A full reset waits for the end of the step; order "cancel" after it, from another place, if that never comes.
+        """
+        if scope in ("brain", "body"):
+            self.edit(scope, "reset", patience_s=patience_s)
+            return
+        self.order("reset", scope=scope)
+        runs = [self.welcome.run] if self.welcome else []
+
+        def outcome(frame: Frame) -> bool | None:
+            match frame:
+                case Welcome():
+                    runs.append(frame.run)
+                case StateNote(state="ready") if len(runs) > 1:
+                    return True
+                case StateNote(state="fault"):
+                    raise ReafferenceError(frame.text)
+                case ErrorFrame() if "edit" not in frame.detail:
+                    raise from_code(frame.code, frame.text, frame.detail)
+                case Bye():
+                    raise ReafferenceError("the run ended before it could be reset: start another one")
+            return None
+
+        self._await(outcome, "the reset", patience_s)
+
+    def set_parameters(self, population: str, parameters: Mapping[str, Any]) -> None:
+        """Give all neurons of a population these parameters: a number for all, or an array with one for each."""
+        self.edit("brain", "set_parameters", {"population": population, "parameters": dict(parameters)})
+
+    def get_parameters(self, population: str, names: Sequence[str]) -> dict[str, Any]:
+        """These parameters of the neurons of a population, by name."""
+        return self.edit("brain", "get_parameters", {"population": population, "names": list(names)})
+
+    def silence(self, population: str) -> None:
+        """Let no neuron of the population fire any more."""
+        self.edit("brain", "silence", {"population": population})
+
+    def lesion(self, population: str) -> None:
+        """Cut the population off: nothing reaches it, and nothing comes from it."""
+        self.edit("brain", "lesion", {"population": population})
+
+    def restore(self, population: str) -> None:
+        """Take a silence or a lesion back."""
+        self.edit("brain", "restore", {"population": population})
+
+    def stimulate(
+        self,
+        population: str,
+        *,
+        duration_ms: float,
+        rate_hz: float | None = None,
+        amplitude_pA: float | None = None,
+    ) -> None:
+        """Drive a population for a while, with Poisson spikes of a rate or with a current."""
+        how = {"rate_hz": rate_hz, "amplitude_pA": amplitude_pA}
+        given = {name: value for name, value in how.items() if value is not None}
+        self.edit("brain", "stimulate", {"population": population, "duration_ms": duration_ms, **given})
+
+    def switch(self, device: str, on: bool) -> None:
+        """Switch a device of the brain on or off; a source that is off sends nothing and keeps its values."""
+        self.edit("brain", "switch", {"device": device, "on": on})
+
+    def replace_brain(self, script: str) -> dict[str, Any]:
+        """Build another brain from this text of a script; body and clock go on. What the brain says of itself."""
+        return self.edit("brain", "replace_brain", {"script": script})
+
+    def set_populations(self, populations: Mapping[str, Any]) -> dict[str, Any]:
+        """Give the brain these populations, as they would stand in the experiment file."""
+        return self.edit("brain", "set_populations", {"populations": dict(populations)})
+
+    def _await(self, outcome: Callable[[Frame], T | None], what: str, patience_s: float) -> T:
+        """Wait for the frame that settles it; it and all others stay to be read."""
+        deadline = Deadline.after_s(patience_s)
+        while not deadline.passed():
+            self._waiting.until(deadline.left_ms())
+            for frame in self._new():
+                self._unread.append(frame)
+                settled = outcome(frame)
+                if settled is not None:
+                    return settled
+        raise PeerLate(f"{what} had no outcome within {patience_s:g} s")
 
     def leave(self) -> None:
         self._peer.send(Bye())

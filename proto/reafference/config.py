@@ -58,7 +58,7 @@ class ServiceConfig:
     """What one service needs to find the others.
 
     `patience_s`: how long the engine may be silent before this service leaves; `join_s`: how long to wait
-    for an engine at the start.
+    for an engine at the start. `ranks`: see Hello.
     """
 
     name: str
@@ -68,6 +68,7 @@ class ServiceConfig:
     parent_pid: int = 0
     insecure: bool = False
     log_level: str = "info"
+    ranks: tuple[int, ...] = ()
 
     @classmethod
     def load(cls, name: str, environ: Mapping[str, str]) -> Self:

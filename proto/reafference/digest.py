@@ -18,7 +18,14 @@ class Digest:
     """The fingerprint of one participant's output; ports declared with `digest=False` do not count."""
 
     def __init__(self, outputs: Iterable[Port]) -> None:
-        self._hashes: dict[str, Any] = {port.name: hashlib.sha256() for port in outputs if port.digest}
+        self._hashes: dict[str, Any] = {}
+        self.expect(outputs)
+
+    def expect(self, outputs: Iterable[Port]) -> None:
+        """Take these ports in as well; those that are known go on, whatever their form is now."""
+        for port in outputs:
+            if port.digest and port.name not in self._hashes:
+                self._hashes[port.name] = hashlib.sha256()
 
     def update(self, stream: str, step: int, arrays: Mapping[str, Array]) -> None:
         """Add one stream of one step; the steps of a stream must come in order."""

@@ -106,6 +106,13 @@ class Interrupted(ReafferenceError):
     exit_status = 130
 
 
+class StepCancelled(ReafferenceError):
+    """A step was given up before its end because somebody asked for that; what it put out does not count."""
+
+    code = "step_cancelled"
+    exit_status = 130
+
+
 class Leaving(ReafferenceError):
     """A service was told to end and says so after the step it was in."""
 

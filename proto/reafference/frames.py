@@ -13,15 +13,20 @@ import numpy.typing as npt
 
 from . import plain
 
-PROTOCOL = (1, 0)
+PROTOCOL = (1, 1)
 """Version of the wire: a minor adds optional keys and kinds, a major breaks."""
+
+LOWEST = (1, 0)
+"""The lowest version that is still understood."""
 
 Array = npt.NDArray[Any]
 
 State = Literal["lobby", "preparing", "ready", "running", "paused", "stopping", "fault"]
 Role = Literal["participant", "witness", "operator", "launcher"]
-OrderKind = Literal["start", "pause", "resume", "stop"]
-Outcome = Literal["finished", "stopped", "halted", "fault"]
+OrderKind = Literal["start", "pause", "resume", "stop", "cancel", "reset"]
+Scope = Literal["", "full", "brain", "body"]
+MessageType = Literal["compile", "runtime", "loading", "timeout", "environment"]
+Outcome = Literal["finished", "stopped", "halted", "fault", "reset"]
 
 
 # --- what a simulator is given, and what it promises ------------------------------------------------
@@ -66,6 +71,22 @@ class Port:
             return self.rest
         return np.zeros([max(n, 0) for n in self.shape], self.dtype)
 
+    def kept(self, value: Array | None) -> Array:
+        """A copy of `value` where this port could have it, else of the resting value; for ports that have changed."""
+        if value is None or value.dtype != np.dtype(self.dtype) or not self.has_shape(value.shape):
+            return np.array(self.resting())
+        low = -np.inf if self.low is None else self.low
+        high = np.inf if self.high is None else self.high
+        within = not value.size or bool(low <= value.min() and value.max() <= high)
+        return np.array(value if within else self.resting())
+
+    def has_shape(self, shape: tuple[int, ...]) -> bool:
+        """Whether an array of this shape is what was declared."""
+        return shape == self.shape or (
+            len(shape) == len(self.shape)
+            and all(wanted in (found, -1) for found, wanted in zip(shape, self.shape, strict=True))
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
@@ -82,7 +103,9 @@ class Plan:
 
     `folder` is the experiment's folder, `files` holds the text of every file that `settings` names, keyed
     by its name there, so that a recording can tell what ran. `every` is the number of CLE steps in one
-    step of this simulator, `dt_ns` the length of that step.
+    step of this simulator, `dt_ns` the length of that step. It runs in `ranks` processes of `threads` threads
+    each. `t_ns` is the simulated time at which it begins: more than 0 where one simulator is put back to its start in
+    the middle of a run. The engine waits `step_timeout_s` for a step; 0 where it does not say.
     """
 
     run: str
@@ -91,9 +114,12 @@ class Plan:
     dt_ns: int
     every: int = 1
     threads: int = 1
+    ranks: int = 1
     folder: str
     settings: Mapping[str, Any]
     files: Mapping[str, str] = field(default_factory=dict)
+    t_ns: int = 0
+    step_timeout_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,21 +164,26 @@ class Frame:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hello(Frame):
-    """A service has arrived: I am `name`, I speak versions `lowest` to `highest` (major, minor)."""
+    """A service has arrived: I am `name`, I speak versions `lowest` to `highest` (major, minor).
+
+    `ranks` are further processes of it that echo the pulse for themselves, each as `<name>.<rank>`.
+    """
 
     kind: ClassVar[str] = "hello"
     name: str
     role: Role
-    lowest: tuple[int, int] = PROTOCOL
+    lowest: tuple[int, int] = LOWEST
     highest: tuple[int, int] = PROTOCOL
     pid: int = 0
+    ranks: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Welcome(Frame):
     """You are in the roster of `run`. Addresses are empty where a wire is not in use.
 
-    `sees_pulse`: the receiver must echo the pulse, and may leave when it has been silent too long.
+    Who is given the addresses of the pulse must echo it, and may leave when it has been silent too long. An operator
+    gets another welcome when a full reset has begun another run.
     """
 
     kind: ClassVar[str] = "welcome"
@@ -253,11 +284,47 @@ class Bye(Frame):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order(Frame):
-    """An operator wants the run to start, pause, resume or stop. Answered by `state` or `error`."""
+    """An operator wants the run to start, pause, resume, stop, be cancelled or reset. Answered by `state` or `error`.
+
+    `stop` waits for the end of the step, `cancel` does not. `scope` says what a reset is of: the whole run ("full",
+    or empty), or one participant, which is then an edit with the id 0.
+    """
 
     kind: ClassVar[str] = "order"
     what: OrderKind
     reason: str = ""
+    scope: Scope = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit(Frame):
+    """Change something of the participant `to` between two steps; from an operator to the engine, and on to it.
+
+    `what` is a name the simulator understands, `arguments` are plain values and arrays. It is carried out when the
+    participant has no step to make, and may take `timeout_s` (0: as long as a step, or as building, by its kind).
+    Answered by `edited`, or by an `error` with the same id under `edit` in its detail; then nothing has changed.
+    """
+
+    kind: ClassVar[str] = "edit"
+    id: int
+    to: str
+    what: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    timeout_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edited(Frame):
+    """The edit `id` has been carried out. `ports` is there where they have changed.
+
+    `step` is the first one on which it acts; a participant leaves it at -1.
+    """
+
+    kind: ClassVar[str] = "edited"
+    step: int = -1
+    id: int
+    result: Mapping[str, Any] = field(default_factory=dict)
+    ports: Ports | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -291,11 +358,15 @@ class Recorded(Frame):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gone(Frame):
-    """From the launcher: the process of `name` has ended; `how` says how, for people."""
+    """From the launcher: the process of `name` has ended; `how` says how, for people.
+
+    `code` is that of the error which the service itself left as its last words, if it could.
+    """
 
     kind: ClassVar[str] = "gone"
     name: str
     how: str
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -353,13 +424,44 @@ class Message(Frame):
     t_ns: int = 0
     severity: Literal["warning", "error"] = "error"
     source: str
-    type: Literal["compile", "runtime", "loading", "timeout", "environment"]
+    type: MessageType
     text: str
     function: str = ""
     file: str = ""
     line: int = 0
     column: int = 0
     line_text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change(Frame):
+    """What an edit was, on `engine/edits`: it acts from `step` on, which begins at `t_ns`.
+
+    `by` is the operator, or `schedule`. An edit that was refused has changed nothing; `code` and `text` say why.
+    `took_ns` is wall-clock time.
+    """
+
+    kind: ClassVar[str] = "change"
+    step: int
+    t_ns: int
+    by: str
+    to: str
+    what: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    result: Mapping[str, Any] = field(default_factory=dict)
+    code: str = ""
+    text: str = ""
+    took_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortsNote(Frame):
+    """The ports of a run from `step` on, on `run/ports`: those of `RunStart` hold until the first of these."""
+
+    kind: ClassVar[str] = "ports"
+    step: int
+    t_ns: int
+    ports: Mapping[str, Ports]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -424,6 +526,8 @@ KINDS: Mapping[str, type[Frame]] = {
         Halted,
         Bye,
         Order,
+        Edit,
+        Edited,
         StateNote,
         Recorded,
         Gone,
@@ -432,6 +536,8 @@ KINDS: Mapping[str, type[Frame]] = {
         Stream,
         Clock,
         Message,
+        Change,
+        PortsNote,
         RunStart,
         RunStop,
     )

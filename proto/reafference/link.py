@@ -40,6 +40,14 @@ class Link(Protocol):
         """Send a copy to monitors and recorder."""
         ...
 
+    def begin(self, run: str) -> None:
+        """Sign for this run from now on."""
+        ...
+
+    def pending(self) -> bool:
+        """Whether the engine has sent something that has not been taken yet; never waits."""
+        ...
+
 
 class WireLink:
     """A link made of wires: step, bus, tap and pulse."""
@@ -68,7 +76,8 @@ class WireLink:
 
         Raises EngineLost when no engine answers in time, and the engine's own error when it refuses us.
         """
-        self.step.send(Hello(name=self._config.name, role=self._role, pid=os.getpid()))
+        config = self._config
+        self.step.send(Hello(name=config.name, role=self._role, pid=os.getpid(), ranks=config.ranks))
         deadline = Deadline.after_s(self._config.join_s)
         while not deadline.passed():
             self._check_leave()
@@ -143,6 +152,13 @@ class WireLink:
             self._tap.send(packed)
         if self._bus:
             self._bus.send(packed)
+
+    def begin(self, run: str) -> None:
+        self._sender.run = run
+        self._topics.clear()
+
+    def pending(self) -> bool:
+        return self.waiting.until(0)
 
     def _check_leave(self) -> None:
         if self._leave.asked:

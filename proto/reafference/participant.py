@@ -9,8 +9,16 @@ import signal
 
 from . import logs
 from .config import ServiceConfig
-from .errors import EngineLost, Leaving, ReafferenceError, UnknownKind, from_code
-from .frames import Bye, ErrorFrame, Halt, Halted, Prepare, Ready, StepGrant
+from .errors import (
+    EngineLost,
+    Leaving,
+    ReafferenceError,
+    SimulatorFailed,
+    StepCancelled,
+    UnknownKind,
+    from_code,
+)
+from .frames import Bye, Edit, ErrorFrame, Frame, Halt, Halted, Prepare, Ready, StepGrant
 from .link import Link, WireLink, error_frame
 from .process import Leave, die_with, wake_promptly
 from .session import Session
@@ -53,11 +61,15 @@ def serve(simulator: Simulator, link: Link, name: str) -> None:
                     session = None  # what an earlier run left must be free before the next one is built
                     gc.unfreeze()
                     session = Session(simulator, link, name, frame.plan)
-                    gc.collect()
-                    gc.freeze()
+                    _settle_memory()
                     link.send(Ready(ports=session.ports))
                 case StepGrant() if session:
                     session.answer(frame)
+                case Edit() if session:
+                    edited = session.edit(frame)
+                    if edited.ports is not None:
+                        _settle_memory()
+                    link.send(edited)
                 case Halt():
                     link.send(session.halted() if session else Halted(step=-1))
                 case Bye():
@@ -70,7 +82,20 @@ def serve(simulator: Simulator, link: Link, name: str) -> None:
         except (EngineLost, Leaving):
             raise
         except ReafferenceError as error:
-            step = frame.step if isinstance(frame, StepGrant) else -1
-            link.send(error_frame(error, step))
+            link.send(_told(error, frame))
             if isinstance(frame, ErrorFrame):
                 raise
+
+
+def _told(error: ReafferenceError, about: Frame) -> ErrorFrame:
+    """The error as the answer to a frame. An edit that has failed is named only if everything is as before."""
+    if isinstance(about, Edit) and not isinstance(error, (SimulatorFailed, StepCancelled)):
+        error.detail["edit"] = about.id
+    return error_frame(error, about.step if isinstance(about, StepGrant) else -1)
+
+
+def _settle_memory() -> None:
+    """What has been built stays: take it out of the collector's rounds, and what it has replaced out of memory."""
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()

@@ -51,6 +51,21 @@ def load(cls: type[T], data: Any, *, strict: bool = True) -> T:
     return built
 
 
+def with_arrays(value: Any) -> Any:
+    """The same with every `[dtype, shape, bytes]` in it as the array that it was before it was dumped, read-only."""
+    if isinstance(value, Mapping):
+        return {key: with_arrays(item) for key, item in value.items()}
+    match value:
+        case [str(), [*_], bytes()]:
+            try:
+                return _load_array(value, True)
+            except Misfit:
+                return value
+        case list():
+            return [with_arrays(item) for item in value]
+    return value
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """A hint such as " (did you mean 'delay_ms'?)", or nothing if no known word comes near."""
     names = sorted(known)

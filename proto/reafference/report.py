@@ -1,6 +1,6 @@
 """How a run looks in a terminal: bars while it goes, tables when it is over. Everything goes to one console."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +93,7 @@ class TerminalView:
             self._bars.update(task, total=1, completed=1, note=note)
 
 
-def print_result(console: Console, summary: Mapping[str, Any], folder: Path | None, picture: Path | None) -> None:
+def print_result(console: Console, summary: Mapping[str, Any], folder: Path | None, pictures: Sequence[Path]) -> None:
     """Where the time went, what was measured, where the run lies."""
     if summary.get("step_ms"):
         console.print()
@@ -111,7 +111,7 @@ def print_result(console: Console, summary: Mapping[str, Any], folder: Path | No
     if folder is not None:
         console.print()
         console.print(Text("run folder  ", style="bold") + Text(_short(folder)), soft_wrap=True)
-        if picture is not None:
+        for picture in pictures:
             console.print(Text("picture     ", style="bold") + Text(_short(picture)), soft_wrap=True)
 
 

@@ -16,10 +16,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
+from . import jsontext
 from .client import Operator
 from .config import Addresses
-from .errors import Interrupted, PeerLost
-from .frames import ErrorFrame, Message, Progress, RunStop, StateNote
+from .errors import Interrupted, PeerLost, StepCancelled
+from .frames import ErrorFrame, Message, Progress, RunStop, StateNote, Welcome
 from .sockets import Waiting, Wires
 from .summary import summary_of
 
@@ -139,8 +140,10 @@ class Runner:
                     self._stop, self._problem = frame, frame.text
                 case ErrorFrame():
                     self._problem = frame.text
-        if operator.welcome is not None:
-            self._run_folder = operator.welcome.run_folder
+                case Welcome(run_folder=folder) if folder != self._run_folder:
+                    if self._run_folder:
+                        self._view.warning(f"reset: another run of the experiment goes into {folder}")
+                    self._run_folder = folder
 
     def _pass_on_interrupts(self, launcher: subprocess.Popen[bytes]) -> None:
         if self._interrupts <= self._interrupts_served:
@@ -148,8 +151,11 @@ class Runner:
         self._interrupts_served += 1
         match self._interrupts_served:
             case 1 if self._operator is not None:
-                self._view.warning("stopping after this step; press Ctrl-C again to end at once")
+                self._view.warning("stopping after this step; press Ctrl-C again to give the step up")
                 self._operator.order("stop", "Ctrl-C")
+            case 2 if self._operator is not None:
+                self._view.warning("giving the step up; press Ctrl-C again to end at once")
+                self._operator.order("cancel", "Ctrl-C")
             case 1 | 2:
                 launcher.terminate()
             case _:
@@ -175,10 +181,11 @@ class Runner:
             problem = f"the engine was lost in step {step}: {self._engine_how}"
         if status < 0:
             status, problem = PeerLost.exit_status, problem or "the launcher was killed"
-        if self._interrupts and status in (0, PeerLost.exit_status):
+        if self._interrupts and status in (0, PeerLost.exit_status, StepCancelled.exit_status):
+            given_up = f"; {problem}" if status == StepCancelled.exit_status and problem else ""
             status = Interrupted.exit_status
             steps = summary.get("steps", 0)
-            problem = f"stopped by Ctrl-C after {steps} step{'' if steps == 1 else 's'}"
+            problem = f"stopped by Ctrl-C after {steps} step{'' if steps == 1 else 's'}{given_up}"
         return Ended(status, problem, folder, summary)
 
     def _summary(self, folder: Path | None) -> dict[str, Any]:
@@ -187,14 +194,14 @@ class Runner:
         file = folder / "summary.json" if folder else None
         if file and file.is_file():
             with contextlib.suppress(OSError, ValueError):
-                summary = json.loads(file.read_text(encoding="utf-8"))
+                summary = jsontext.loads(file.read_text(encoding="utf-8"))
         elif self._stop is not None:
             summary = summary_of(self._stop)
         if summary:
             summary["peak_rss_mb"] = {**self._rss, **summary.get("peak_rss_mb", {})}
             if file and file.is_file():
                 with contextlib.suppress(OSError):
-                    file.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+                    file.write_text(jsontext.dumps(summary, indent=2) + "\n", encoding="utf-8")
         return summary
 
 

@@ -6,21 +6,24 @@ What the engine waits for is done first and sent; all the rest is done while the
 import time
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
 import numpy as np
 
-from . import codec
+from . import codec, plain
 from .digest import Digest
-from .errors import OutOfOrder, PortMismatch, ReafferenceError, SimulatorFailed
+from .errors import BadExperiment, OutOfOrder, PortMismatch, ReafferenceError, SimulatorFailed
 from .frames import (
     Array,
+    Edit,
+    Edited,
     Halted,
     Packed,
     Plan,
     Port,
+    Ports,
     Progress,
     Step,
     StepDone,
@@ -29,7 +32,7 @@ from .frames import (
 )
 from .link import Link
 from .process import peak_rss_mb
-from .simulator import Deferring, Simulator
+from .simulator import Cancellable, Changed, Deferring, Editable, Simulator
 
 _REPORT_EVERY_NS = 100_000_000
 _TIMING = "timing."
@@ -54,18 +57,14 @@ class Session:
     def __init__(self, simulator: Simulator, link: Link, name: str, plan: Plan) -> None:
         """Build the simulator. Raises its BadExperiment, or SimulatorFailed for anything it did not foresee."""
         self._simulator, self._link, self._name, self._plan = simulator, link, name, plan
-        try:
-            self.ports = simulator.prepare(plan, _Reporter(link, name))
-        except ReafferenceError:
-            raise
-        except Exception as error:
-            raise self._failed("could not be built", error) from error
-        self._outputs = {port.name: _taken_apart(port) for port in self.ports.outputs}
-        self._timing = [name for name in self._outputs if name.startswith(_TIMING)]
+        link.begin(plan.run)
+        if isinstance(simulator, Cancellable):
+            simulator.cancelled = link.pending
         self._deferring = simulator if isinstance(simulator, Deferring) else None
-        self._digest = Digest(self.ports.outputs)
+        self._digest = Digest(())
         self._seqs: dict[str, int] = {}
         self._last: StepDone | None = None
+        self._take_ports(self._prepared(plan))
 
     def answer(self, grant: StepGrant) -> None:
         """Make the step and send the answer, then everything else that the step brought."""
@@ -105,6 +104,21 @@ class Session:
                 whole = streams.get(stream, {}) | arrays
                 self._publish(stream, grant.step, whole, self._sign(stream, grant.step, end_ns, whole))
 
+    def edit(self, edit: Edit) -> Edited:
+        """Change the simulator between two steps.
+
+        Raises its BadExperiment where everything is as before, SimulatorFailed where that is not sure.
+        """
+        try:
+            changed = self._changed(edit)
+        except ReafferenceError:
+            raise
+        except Exception as error:
+            raise self._failed(f"failed in the edit {edit.what!r}", error) from error
+        if changed.ports is not None:
+            self._take_ports(changed.ports)
+        return Edited(id=edit.id, result=changed.result, ports=changed.ports)
+
     def halted(self) -> Halted:
         """What is to be said at the end."""
         return Halted(
@@ -113,6 +127,32 @@ class Session:
             seqs=dict(self._seqs),
             facts={"peak_rss_mb": peak_rss_mb()},
         )
+
+    def _prepared(self, plan: Plan) -> Ports:
+        try:
+            return self._simulator.prepare(plan, _Reporter(self._link, self._name))
+        except ReafferenceError:
+            raise
+        except Exception as error:
+            raise self._failed("could not be built", error) from error
+
+    def _changed(self, edit: Edit) -> Changed:
+        if isinstance(self._simulator, Editable):
+            arguments = plain.with_arrays(edit.arguments)
+            return self._simulator.edit(edit.what, arguments, _Reporter(self._link, self._name))
+        if edit.what != "reset":
+            raise BadExperiment(f"the {self._name} has no edit {edit.what!r}: it can be reset, and nothing else")
+        t_ns = 0 if self._last is None else self._last.t_ns
+        try:
+            return Changed(ports=self._prepared(replace(self._plan, t_ns=t_ns)))
+        except BadExperiment as error:  # what there was before is gone
+            raise SimulatorFailed(f"the {self._name} could not be reset: {error.text}", detail=error.detail) from error
+
+    def _take_ports(self, ports: Ports) -> None:
+        self.ports = ports
+        self._outputs = {port.name: _taken_apart(port) for port in ports.outputs}
+        self._timing = [name for name in self._outputs if name.startswith(_TIMING)]
+        self._digest.expect(ports.outputs)
 
     def _advance(self, grant: StepGrant) -> tuple[Streams, dict[str, int]]:
         """The output by stream, and the wall-clock nanoseconds that came with it."""
@@ -152,7 +192,7 @@ class Session:
             if output is None:
                 raise PortMismatch(f"the {self._name} returned {name!r}, which it had not declared")
             array = value if isinstance(value, np.ndarray) else np.asarray(value)
-            if array.dtype != output.dtype or not _fits(array.shape, output.port.shape):
+            if array.dtype != output.dtype or not output.port.has_shape(array.shape):
                 raise PortMismatch(
                     f"the {self._name} returned {name!r} as {array.dtype} {array.shape}, "
                     f"it had declared {output.dtype} {output.port.shape}"
@@ -182,14 +222,6 @@ def _stream(port: str) -> str:
 def _taken_apart(port: Port) -> _Output:
     stream, _, array = port.name.partition(".")
     return _Output(port, np.dtype(port.dtype), stream, array)
-
-
-def _fits(shape: tuple[int, ...], declared: tuple[int, ...]) -> bool:
-    if shape == declared:
-        return True
-    return len(shape) == len(declared) and all(
-        found == wanted or wanted == -1 for found, wanted in zip(shape, declared, strict=True)
-    )
 
 
 class _Reporter:

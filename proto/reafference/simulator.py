@@ -1,6 +1,8 @@
 """What a brain or a body must be able to do. It has never heard of messages."""
 
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
 
 from .frames import Array, Plan, Ports, Step
 
@@ -51,3 +53,42 @@ class Deferring(Protocol):
     def afterwards(self) -> dict[str, Array]:
         """Their values by name. Called once after each `advance`, when the answer has been sent."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What came of an edit. `ports` is there if they are not what they were, or if their values are at rest again."""
+
+    result: Mapping[str, Any] = field(default_factory=dict)
+    ports: Ports | None = None
+
+
+@runtime_checkable
+class Editable(Protocol):
+    """A simulator that can be changed between two steps.
+
+    Any simulator knows the edit `reset`: one that is not Editable is prepared again, with `plan.t_ns` at the present.
+    """
+
+    def edit(self, what: str, arguments: Mapping[str, Any], report: Report) -> Changed:
+        """Carry out `what`; the next step is made with it. Arrays in `arguments` are read-only.
+
+        Raises BadExperiment (or a child of it) for what cannot be done; then everything is as it was before.
+        """
+        ...
+
+
+@runtime_checkable
+class Cancellable(Protocol):
+    """A simulator that can give up in the middle of a long step (or edit).
+
+    `cancelled` is set from outside before the first `prepare`. Where it is true, `advance` may raise StepCancelled;
+    the simulator is then prepared again before it has to make another step. To ask takes a few microseconds.
+    """
+
+    cancelled: Callable[[], bool]
+
+
+def never() -> bool:
+    """For `cancelled` of a simulator that nobody can ask to give up."""
+    return False

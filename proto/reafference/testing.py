@@ -18,7 +18,7 @@ from .clock import NS_PER_S, ns_from_ms
 from .errors import PortMismatch
 from .frames import Array, Frame, Packed, Plan, Port, Ports, Step, StepGrant, Stream
 from .plain import nearest
-from .simulator import Deferring, Simulator
+from .simulator import Changed, Deferring, Editable, Simulator
 from .topics import Topic
 
 STEP_MS = 20.0
@@ -128,6 +128,15 @@ class LocalPeer:
             for name, value in outputs.items()
         }
 
+    def edit(self, what: str, arguments: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
+        """Change the simulator between two steps; what it says about it. Inputs whose ports are new are at rest."""
+        assert isinstance(self._simulator, Editable), "the simulator has no `edit`"
+        changed: Changed = self._simulator.edit(what, arguments or {}, _unheard)
+        if changed.ports is not None:
+            self.ports = changed.ports
+            self._inputs = {port.name: port.kept(self._inputs.get(port.name)) for port in self.ports.inputs}
+        return changed.result
+
     def close(self) -> None:
         """Let the simulator go."""
         self._simulator.close()
@@ -157,11 +166,13 @@ class ScriptedPeer:
     """A link (see link.Link) made of lists.
 
     The engine of this link sends `given`, one after the other; an exception among them is raised there, as a real
-    link raises EngineLost. `sent` is what the participant answered, `published` what went to bus and tap.
+    link raises EngineLost. `sent` is what the participant answered, `published` what went to bus and tap. As long
+    as `cut_in` is true, something of the engine is `pending`.
     """
 
     def __init__(self, given: Iterable[Frame | Exception], *, name: str = "toy") -> None:
-        self._given, self._name = list(given), name
+        self._given, self._name, self.run = list(given), name, "test"
+        self.cut_in = False
         self.sent: list[Frame] = []
         self.published: list[Packed] = []
 
@@ -175,10 +186,17 @@ class ScriptedPeer:
         self.sent.append(frame)
 
     def sign(self, stream: str, seq: int, frame: Frame) -> Packed:
-        return codec.encode(frame, run="test", src=self._name, seq=seq, topic=Topic("test", self._name, stream).wire())
+        topic = Topic(self.run, self._name, stream).wire()
+        return codec.encode(frame, run=self.run, src=self._name, seq=seq, topic=topic)
 
     def publish(self, packed: Packed) -> None:
         self.published.append(packed)
+
+    def begin(self, run: str) -> None:
+        self.run = run
+
+    def pending(self) -> bool:
+        return self.cut_in
 
     @property
     def streams(self) -> list[codec.Received]:

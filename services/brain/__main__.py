@@ -1,14 +1,20 @@
 """`python -m services.brain`: the brain as a participant, until the engine says bye.
 
-With --about it prints one line of JSON about the simulator and ends.
+Under mpiexec (`mpiexec -n 2 python -m mpi4py -m services.brain`) rank 0 is the participant, and the others do as it
+says. With --about it prints one line of JSON about the simulator and ends.
 """
 
 import json
 import os
+import signal
 import sys
+from dataclasses import replace
+from typing import Any
 
-from reafference import participant
+from reafference import logs, participant
 from reafference.config import ServiceConfig
+from reafference.process import die_with, wake_promptly
+from reafference.sockets import PulseEcho
 
 
 def _about() -> int:
@@ -21,9 +27,49 @@ def _about() -> int:
 
 
 def _serve() -> int:
+    config = ServiceConfig.load("brain", os.environ)
+    if int(os.environ.get("OMPI_COMM_WORLD_SIZE", os.environ.get("PMI_SIZE", "1"))) > 1:
+        return _serve_on_ranks(config)
     from .nest_brain import NestBrain
 
-    return participant.run(NestBrain(), ServiceConfig.load("brain", os.environ))
+    return participant.run(NestBrain(), config)
+
+
+def _serve_on_ranks(config: ServiceConfig) -> int:
+    # Whoever started this process ends it; who started the job is somebody else.
+    config = replace(config, parent_pid=os.getppid())
+    from .ranks import Ranks
+
+    ranks = Ranks()
+    here = [rank for rank in range(1, ranks.size) if ranks.hosts[rank] == ranks.hosts[0]]
+    if ranks.rank == 0:
+        from .front import Front
+
+        front = Front(ranks)
+        status = participant.run(front, replace(config, ranks=tuple(here)))
+        front.quit()
+    else:
+        status = _follow(ranks, config, with_pulse=ranks.rank in here)
+    ranks.leave()
+    return status
+
+
+def _follow(ranks: Any, config: ServiceConfig, *, with_pulse: bool) -> int:
+    """The life of every rank but the first."""
+    die_with(config.parent_pid, signal.SIGKILL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    wake_promptly()
+    logs.configure(f"{config.name}.{ranks.rank}", config.log_level)
+    from .front import Follower
+    from .ranks import follow
+
+    where = config.addresses
+    # The wires are sockets in a folder of rank 0's machine; from another one they cannot be reached.
+    pulse = PulseEcho(where.pulse_beat, where.pulse_echo, f"{config.name}.{ranks.rank}") if with_pulse else None
+    follow(ranks, Follower(ranks).act)
+    if pulse:
+        pulse.close()
+    return 0
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
 """From a plan to a network in the kernel: set up NEST, run the model or the user's script, check the step."""
 
+import math
 from pathlib import Path
 
 from reafference.frames import Plan
 from reafference.simulator import Report
+from services.brain import memory
 from services.brain.kernel import Delays, KernelSetup, nest, shortest_delay_ns
 from services.brain.network import Network, populations_of
 from services.brain.script import Script
@@ -11,11 +13,17 @@ from services.brain.selection import Population
 from services.brain.settings import BrainSettings, bad
 from services.brain.shipped import shipped_model
 
+_SHARE = 0.95
+"""Of the memory that is free: a script that takes all of it takes the machine down with it."""
 
-def build(plan: Plan, settings: BrainSettings, report: Report) -> tuple[Network, dict[str, Population]]:
+
+def build(
+    plan: Plan, settings: BrainSettings, report: Report, *, ranks: int = 1
+) -> tuple[Network, dict[str, Population]]:
     """An emptied and set-up kernel with the experiment's network in it, and the populations by name.
 
-    Raises BadExperiment, ScriptError for an error in the user's script.
+    A shipped model knows beforehand how much memory it needs; a script builds under a limit, its share of what is
+    free where `ranks` processes build at once. Raises BadExperiment, ScriptError for an error in the user's script.
     """
     if plan.dt_ns % settings.resolution_ns:
         text = f"a step of {plan.dt_ns / 1e6:g} ms is no multiple of {settings.resolution_ns / 1e6:g} ms"
@@ -24,7 +32,9 @@ def build(plan: Plan, settings: BrainSettings, report: Report) -> tuple[Network,
         setup = _setup(plan, settings, None)
         setup.apply()
         report("building", detail=settings.script)
-        return _script(plan, settings.script).build(settings.parameters, setup)
+        limit = _memory_limit(settings, ranks)
+        with memory.limited(limit):
+            return _script(plan, settings.script).build(settings.parameters, setup, limit=memory.in_words(limit))
     model = shipped_model(settings.model or "")
     setup = _setup(plan, settings, model.DELAYS)
     setup.apply()
@@ -34,6 +44,14 @@ def build(plan: Plan, settings: BrainSettings, report: Report) -> tuple[Network,
         text = f"NEST refuses to build {settings.model} with these settings ({error})"
         raise bad("brain", f"{text}: check resolution_ms, min_delay_ms and max_delay_ms") from error
     return network, populations_of(network)
+
+
+def _memory_limit(settings: BrainSettings, ranks: int) -> float:
+    """Bytes of data that one of `ranks` processes on this machine may hold while a script builds."""
+    if settings.memory_limit_gb is not None:
+        return settings.memory_limit_gb * 1e9
+    free = memory.free_bytes()
+    return math.inf if free is None else memory.held_bytes() + _SHARE * free / ranks
 
 
 def check_step(dt_ns: int, resolution_ns: int) -> None:

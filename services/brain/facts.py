@@ -1,32 +1,37 @@
 """What a built brain tells people about itself: counts, names, versions, memory."""
 
+import os
+import platform
 from collections.abc import Mapping
 from typing import Any
 
+from services.brain import nest_module
 from services.brain.kernel import nest
 from services.brain.memory import held_bytes
 from services.brain.network import Network
 from services.brain.selection import Population, ranges
+from services.brain.together import Together
 
 
-def count(network: Network) -> dict[str, int]:
-    """Neurons, relays and synapses of the network without any device.
+def count(network: Network, together: Together) -> dict[str, int]:
+    """Neurons, relays and synapses of the network without any device, on all ranks together.
 
-    Counted in the kernel where the model does not say; then a relay counts as a neuron.
+    Counted in the kernel where the model does not say; then a relay counts as a neuron. Each rank knows the
+    synapses onto its own neurons.
     """
+    with together.stage():
+        neurons, synapses = _counted(network)
+    return {"neurons": neurons, "relays": network.relays or 0, "synapses": together.total(synapses)}
+
+
+def _counted(network: Network) -> tuple[int, int]:
+    """All neurons, and the synapses of this rank."""
     if network.neurons is not None and network.synapses is not None:
-        return {
-            "neurons": network.neurons,
-            "relays": network.relays or 0,
-            "synapses": network.synapses,
-        }
+        return network.neurons, network.synapses
     drivers = nest.GetNodes({"element_type": "stimulator"})
     readers = nest.GetNodes({"element_type": "recorder"})
-    return {
-        "neurons": nest.network_size - len(drivers) - len(readers),
-        "relays": network.relays or 0,
-        "synapses": nest.num_connections - _of_devices(drivers, readers),
-    }
+    neurons = nest.network_size - len(drivers) - len(readers)
+    return neurons, nest.num_connections - _of_devices(drivers, readers)
 
 
 def of_populations(populations: Mapping[str, Population]) -> dict[str, dict[str, Any]]:
@@ -34,12 +39,15 @@ def of_populations(populations: Mapping[str, Population]) -> dict[str, dict[str,
     return {name: _of_population(p) for name, p in populations.items()}
 
 
-def of_kernel() -> dict[str, Any]:
-    """As NEST has it now; `connections` has those of devices too."""
-    status = nest.kernel_status
+def of_kernel(together: Together) -> dict[str, Any]:
+    """As NEST has it now, on all ranks together; `connections` has those of devices too."""
+    with together.stage():
+        status = nest.kernel_status
+    ranks = together.each({"pid": os.getpid(), "host": platform.node(), "memory_bytes": held_bytes()})
     return {
         "nest": nest.__version__,
         "have_mpi": bool(status["build_info"]["have_mpi"]),
+        "nest_module": nest_module.installed(),
         "threads": int(status["local_num_threads"]),
         "processes": int(status["num_processes"]),
         "virtual_processes": int(status["total_num_virtual_procs"]),
@@ -47,8 +55,9 @@ def of_kernel() -> dict[str, Any]:
         "min_delay_ms": float(status["min_delay"]),
         "max_delay_ms": float(status["max_delay"]),
         "nodes": int(status["network_size"]),
-        "connections": int(status["num_connections"]),
-        "memory_bytes": held_bytes(),
+        "connections": together.total(int(status["num_connections"])),
+        "memory_bytes": sum(rank["memory_bytes"] for rank in ranks),
+        "ranks": ranks,
     }
 
 

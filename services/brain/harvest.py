@@ -1,23 +1,76 @@
 """Spikes out of NEST's recorder, each exactly once, at a cost that does not grow with the length of the run.
 
-A memory recorder hands out a copy of all it ever recorded, and it can only be emptied outside the
-Prepare/Cleanup context. So each step reads it and keeps what is new; and when copying old spikes again
-has cost as much time as leaving, emptying and entering again would, that is done. The balance of the two
-costs, both measured while the run goes on, is at worst twice the best there is.
+With the extension module the recorder's backend hands them out and forgets them. Without it they lie in NEST's
+memory backend, which hands out a copy of all it ever recorded, and can only be emptied outside the Prepare/Cleanup
+context. So each step reads it and keeps what is new; and when copying old spikes again has cost as much time as
+leaving, emptying and entering again would, that is done. The balance of the two costs, both measured while the run
+goes on, is at worst twice the best there is.
 """
 
 import time
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from reafference.errors import SimulatorFailed
+from services.brain import nest_module
 from services.brain.kernel import nest
 from services.brain.selection import Ids
 
 
-class Harvest:
-    """Takes the spikes of one recorder step by step. The recorder counts time in steps of the kernel.
+class Harvest(Protocol):
+    """Takes the spikes of one recorder step by step; on several ranks each takes those of its own neurons."""
+
+    @property
+    def due(self) -> bool:
+        """Whether emptying the recorder would now be cheaper than going on."""
+        ...
+
+    def take(self, border_ns: int) -> tuple[Ids, Ids]:
+        """Node ids and times (ns) of the spikes after the last border and up to this one, by time, then id.
+
+        Raises SimulatorFailed if a spike was lost or comes twice.
+        """
+        ...
+
+    def empty(self) -> None:
+        """Drop what was taken; the network goes on as if nothing had been. All ranks do this together."""
+        ...
+
+
+def harvest(recorder: Any, resolution_ns: int) -> Harvest:
+    """For a recorder that `create_recorder` made. Inside the context."""
+    if recorder.get("record_to") == nest_module.BACKEND:
+        return StreamHarvest(resolution_ns)
+    return MemoryHarvest(recorder, resolution_ns)
+
+
+class StreamHarvest:
+    """Takes the spikes of the extension module's backend. There is nothing to empty."""
+
+    due = False
+
+    def __init__(self, resolution_ns: int) -> None:
+        self._resolution_ns = resolution_ns
+        self._border_ns = 0
+
+    def take(self, border_ns: int) -> tuple[Ids, Ids]:
+        sender, time_ns = nest_module.take(self._resolution_ns)
+        if len(time_ns) and not self._border_ns < time_ns[0] <= time_ns[-1] <= border_ns:
+            raise SimulatorFailed(
+                f"the spikes handed out at {border_ns / 1e6:g} ms are from {time_ns[0] / 1e6:g} to "
+                f"{time_ns[-1] / 1e6:g} ms, the last ones were taken at {self._border_ns / 1e6:g} ms: the recording "
+                "would not be complete"
+            )
+        self._border_ns = border_ns
+        return sender, time_ns
+
+    def empty(self) -> None:
+        pass
+
+
+class MemoryHarvest:
+    """Takes the spikes of a recorder with NEST's memory backend, which counts time in steps of the kernel.
 
     Whether emptying is `due` depends on measured times, and so may differ between processes: who runs
     several has to agree on it before any of them calls `empty`.
@@ -39,10 +92,6 @@ class Harvest:
         return self._taken > 0 and self._wasted_ns >= self.emptying_ns
 
     def take(self, border_ns: int) -> tuple[Ids, Ids]:
-        """Node ids and times (ns) of the spikes after the last border and up to this one, by time, then id.
-
-        Raises SimulatorFailed if the recorder does not hold exactly the earlier spikes beside them.
-        """
         began = time.perf_counter_ns()
         events = self._recorder.get("events")
         times_ns = events["times"].astype(np.int64) * self._resolution_ns
@@ -63,7 +112,7 @@ class Harvest:
         return sender[order], times_ns[order]
 
     def empty(self) -> None:
-        """Leave the context, drop what was taken, enter again; the network goes on as if nothing had been."""
+        """Leave the context, drop what was taken, enter again."""
         self.emptying_ns = self._leave_and_enter()
         self.emptied += 1
         self._taken = 0

@@ -12,18 +12,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from reafference.errors import BadExperiment, OutOfOrder
+from services.brain import nest_module
 
 # The banner is printed at import, before a verbosity can be set; so is the remark that NEST ignores
 # OMP_NUM_THREADS, where that is set for the sake of other libraries.
 os.environ.setdefault("PYNEST_QUIET", "1")
 _omp_num_threads = os.environ.pop("OMP_NUM_THREADS", None)
 import nest  # noqa: E402
+from nest import nestkernel_api  # noqa: E402
 
 if _omp_num_threads is not None:
     os.environ["OMP_NUM_THREADS"] = _omp_num_threads
 nest.verbosity = nest.VerbosityLevel.ERROR
 
-__all__ = ["Delays", "KernelSetup", "leave_context", "nest", "refuse_if_prepared", "shortest_delay_ns"]
+__all__ = ["Delays", "KernelSetup", "leave_context", "nest", "refuse_if_prepared", "set_each", "shortest_delay_ns"]
 
 SEEDS = (1, 2**32 - 1)
 NS_PER_TIC = 1_000
@@ -67,6 +69,7 @@ class KernelSetup:
     def _configure(self) -> None:
         nest.verbosity = nest.VerbosityLevel.ERROR
         nest.set(resolution=self.resolution_ms, local_num_threads=self.threads, rng_seed=self.seed)
+        nest_module.install(nest.Install)
         if self.delays is not None:
             self.set_delays(self.delays)
 
@@ -122,6 +125,11 @@ class KernelSetup:
 def shortest_delay_ns() -> int:
     """The shortest delay in the network, which is the length of NEST's slices."""
     return round(float(nest.min_delay) * 1e6)
+
+
+def set_each(nodes: Any, orders: list[dict[str, Any]]) -> None:
+    """`nodes.set(orders)` at a tenth of its price: NEST's own asks every node for all it has first."""
+    nestkernel_api.llapi_set_nc_status(nodes._datum, orders)
 
 
 def leave_context() -> None:

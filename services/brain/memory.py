@@ -1,6 +1,9 @@
 """How much memory this machine still has for a network, and how much this process holds."""
 
 import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 _MEMINFO = Path("/proc/meminfo")
@@ -20,6 +23,21 @@ def held_bytes() -> int:
         return int(_STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
         return 0
+
+
+@contextmanager
+def limited(n_bytes: float) -> Iterator[None]:
+    """While inside, this process may hold `n_bytes` of data; to take more is a MemoryError, or one of NEST's.
+
+    Without it the system would end some process of its own choice, and say nothing to anybody.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    wanted = int(n_bytes) if hard == resource.RLIM_INFINITY else min(int(n_bytes), hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (wanted, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
 
 
 def in_words(n_bytes: float) -> str:

@@ -1,26 +1,35 @@
 """The brain: a Simulator on NEST. Builds a shipped model or a user's script, and moves it in steps."""
 
 import time
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from reafference.errors import OutOfOrder, SimulatorFailed
+from reafference.errors import BadExperiment, OutOfOrder, SimulatorFailed, StepCancelled
 from reafference.frames import Array, Plan, Port, Ports, Step
-from reafference.simulator import Report
-from services.brain import facts
+from reafference.plain import describe
+from reafference.simulator import Changed, Report, never
+from services.brain import edits, facts
 from services.brain.building import build, check_step
 from services.brain.devices import Devices
-from services.brain.harvest import Harvest
+from services.brain.harvest import Harvest, harvest
 from services.brain.kernel import leave_context, nest, shortest_delay_ns
+from services.brain.script import check_syntax
+from services.brain.selection import Ids
 from services.brain.settings import BrainSettings
+from services.brain.slices import Slices
+from services.brain.together import Alone, Together
 
 TIMING = {
     "timing.write": "writing the sources",
     "timing.run": "NEST itself",
     "timing.readout": "reading what a transfer function or a measure waits for",
 }
+
+_OF_THE_LIMIT = 0.9
+"""The brain gives up this part of the way to the deadline of a step: it knows more about it than the engine does."""
 
 
 @dataclass(slots=True)
@@ -29,21 +38,35 @@ class _Running:
 
     plan: Plan
     devices: Devices
+    edits: edits.Edits
     harvest: Harvest | None
     outputs: tuple[str, ...]
-    t_ns: int = 0
+    shortest_ns: int
+    t_ns: int
+
+    @property
+    def nest_ns(self) -> int:
+        """NEST's own time, which is 0 where the brain began."""
+        return self.t_ns - self.plan.t_ns
 
 
 class NestBrain:
-    """One brain in this process. NEST has one kernel per process, so two of these would share it.
+    """One brain, in this process or over the ranks of a job. NEST has one kernel per process, so two of these
+    would share it.
 
     `prepare` leaves the kernel between Prepare and Cleanup; `advance` writes the sources that changed, runs,
     and reads what the engine waits for; the rest is for monitors and the recorder, and is read `afterwards`.
+    On several ranks each runs the same calls in the same order; rank 0 returns the results of all, the others
+    return nothing that counts. Whatever can fail stands in a stage (`together.py`).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, together: Together | None = None) -> None:
+        self._together = together or Alone()
         self._running: _Running | None = None
         self._owed: tuple[str, ...] = ()
+        self._slices = Slices(self._together, self._given_up)
+        self._step_began = 0.0
+        self.cancelled: Callable[[], bool] = never
 
     def prepare(self, plan: Plan, report: Report) -> Ports:
         """Build, seed and connect everything. Raises BadExperiment (ScriptError for a user's script)."""
@@ -58,20 +81,21 @@ class NestBrain:
         """One step of the length the plan gave. Inputs act from its first time step on.
 
         Raises OutOfOrder for a step that does not follow the last one, BadExperiment for a source value
-        that is no rate, SimulatorFailed where NEST fails.
+        that is no rate, SimulatorFailed where NEST fails or takes longer than the plan allows, StepCancelled
+        where somebody asked for that.
         """
-        running = self._expect(step)
         began = time.perf_counter_ns()
-        running.devices.write(step.inputs, step.t_ns)
+        with self._together.stage():
+            running = self._expect(step)
+            running.devices.write(step.inputs, step.t_ns, step.dt_ns)
         written = time.perf_counter_ns()
-        try:
-            nest.Run(step.dt_ns / 1e6)
-        except nest.NESTError as error:
-            raise SimulatorFailed(f"NEST failed in step {step.number}: {error}") from error
+        self._step_began = time.monotonic()
+        self._slices.run(step.dt_ns, shortest_ns=running.shortest_ns, number=step.number)
         run = time.perf_counter_ns()
         running.t_ns += step.dt_ns
-        outputs = _read(running, step.want)
-        self._owed = tuple(port for port in running.outputs if port not in outputs)
+        outputs = self._read(running, step.want)
+        # Not what `outputs` holds: on the other ranks that is nothing, and all must owe alike.
+        self._owed = tuple(port for port in running.outputs if port not in _together(running, step.want))
         ended = time.perf_counter_ns()
         spent = (written - began, run - written, ended - run)
         return outputs | {name: np.array(ns, np.int64) for name, ns in zip(TIMING, spent, strict=True)}
@@ -84,43 +108,116 @@ class NestBrain:
     def afterwards(self) -> dict[str, Array]:
         """The rest of the sinks and spikes of the last step."""
         owed, self._owed = self._owed, ()
-        return _read(self._running, owed) if self._running else {}
+        return self._read(self._running, owed) if self._running else {}
+
+    def edit(self, what: str, arguments: Mapping[str, Any], report: Report) -> Changed:
+        """Change something between two steps; the edits are those of `edits.py`, `switch`, and the ones that build
+        the brain anew at the present time: `reset`, `replace_brain`, `set_populations`.
+
+        Raises BadExperiment for what cannot be done. Then everything is as before; only a script that fails while
+        it builds has cost the earlier brain its state: that one is built again, and starts from its beginning.
+        """
+        with self._together.stage():
+            edits.check_known(what)
+            running = self._running
+            if running is None:
+                raise OutOfOrder(f"the edit {what!r} came before prepare")
+            if what in edits.REBUILDING:
+                plan = _replanned(running.plan, what, arguments, t_ns=running.t_ns)
+        if what in edits.REBUILDING:
+            return Changed(ports=self._rebuild(plan, running.plan, report))
+        with self._together.stage():
+            if what == "switch":
+                running.devices.switch(_text(arguments, "device"), _truth(arguments, "on"))
+                return Changed()
+            # Inside the context NEST would ignore some of it.
+            nest.Cleanup()
+            try:
+                finish = running.edits.act(what, arguments)
+            finally:
+                nest.Prepare()
+        return Changed(result=finish(self._together))
 
     def close(self) -> None:
         """Leave the context and drop the network."""
         self._running = None
+        self._slices.restart()
         leave_context()
         nest.ResetKernel()
 
     def _prepare(self, plan: Plan, report: Report) -> Ports:
         began = time.perf_counter_ns()
-        settings = BrainSettings.load(plan.settings)
-        network, populations = build(plan, settings, report)
-        counts = facts.count(network)
-        report("connecting devices")
-        shortest_ms = shortest_delay_ns() / 1e6
-        devices = Devices.create(settings, populations, seed=plan.seed, delay_ms=shortest_ms)
-        check_step(plan.dt_ns, settings.resolution_ns)
-        report("preparing", detail=f"{counts['neurons']:,} neurons, {counts['synapses']:,} synapses")
-        nest.Prepare()
-        recorder = devices.recorder
-        harvest = None if recorder is None else Harvest(recorder, settings.resolution_ns)
+        together = self._together
+        with together.stage():
+            self._check_ranks(plan)
+            settings = BrainSettings.load(plan.settings)
+            network, populations = build(plan, settings, report, ranks=together.size)
+        counts = facts.count(network, together)
+        with together.stage():
+            report("connecting devices")
+            shortest_ns = shortest_delay_ns()
+            devices = Devices.create(
+                settings, populations, seed=plan.seed, delay_ms=shortest_ns / 1e6, begin_ns=plan.t_ns
+            )
+            check_step(plan.dt_ns, settings.resolution_ns)
+        with together.stage():
+            report("preparing", detail=f"{counts['neurons']:,} neurons, {counts['synapses']:,} synapses")
+            nest.Prepare()
+            recorder = devices.recorder
+            taken = None if recorder is None else harvest(recorder, settings.resolution_ns)
+            outputs = devices.output_ports()
         ended = time.perf_counter_ns()
-        outputs = devices.output_ports()
-        self._running = _Running(plan, devices, harvest, tuple(port.name for port in outputs))
+        changes = edits.Edits(populations, devices.selections)
+        names = tuple(port.name for port in outputs)
+        self._running = _Running(plan, devices, changes, taken, names, shortest_ns, plan.t_ns)
         return Ports(
             inputs=devices.input_ports(),
             outputs=(*outputs, *_timing_ports()),
             facts={
                 **network.facts,
                 **counts,
-                **facts.of_kernel(),
+                **facts.of_kernel(together),
                 "build_s": (ended - began) / 1e9,
                 "populations": facts.of_populations(populations),
                 "recorders": devices.recorder_facts(),
                 "warnings": devices.warnings(),
             },
         )
+
+    def _rebuild(self, plan: Plan, before: Plan, report: Report) -> Ports:
+        try:
+            return self.prepare(plan, report)
+        except BadExperiment:
+            self.prepare(replace(before, t_ns=plan.t_ns), report)
+            raise
+
+    def _given_up(self, number: int, done: str) -> None:
+        """Raises where a step that is not over shall not go on."""
+        assert self._running is not None
+        if self.cancelled():
+            raise StepCancelled(f"step {number} was cancelled after {done}")
+        limit_s = self._running.plan.step_timeout_s
+        spent_s = time.monotonic() - self._step_began
+        if limit_s and spent_s > _OF_THE_LIMIT * limit_s:
+            raise SimulatorFailed(
+                f"step {number} takes too long: after {spent_s:.1f} s NEST had come to {done}, and a step may take "
+                f"{limit_s:g} s (step_timeout_s); does the network explode?"
+            )
+
+    def _check_ranks(self, plan: Plan) -> None:
+        size = self._together.size
+        if size > 1 and nest.num_processes != size:
+            raise BadExperiment(
+                f"brain.ranks: {size} processes were started, but the NEST that is installed has no MPI and would "
+                "make a brain of its own in each: run make nest-mpi, or use threads only (--ranks 1)",
+                detail={"key": "brain.ranks"},
+            )
+        if plan.ranks != size:
+            raise BadExperiment(
+                f"brain.ranks: the experiment asks for {plan.ranks} rank{'s' if plan.ranks > 1 else ''}, the brain was "
+                f"started with {size}: give mpiexec the same number",
+                detail={"key": "brain.ranks"},
+            )
 
     def _expect(self, step: Step) -> _Running:
         running = self._running
@@ -133,19 +230,70 @@ class NestBrain:
             )
         return running
 
+    def _read(self, running: _Running, ports: Collection[str]) -> dict[str, Array]:
+        """The sinks among `ports`; all of the spikes if any of them are."""
+        with self._together.stage():
+            voltages = running.devices.read(ports)
+            spikes = _spikes(running, ports)
+        merged: dict[str, Array] = {**self._together.sums(voltages)}
+        if spikes is None:
+            return merged
+        columns = self._together.rows(spikes)
+        if running.harvest is not None and self._together.most(running.harvest.due):
+            with self._together.stage():
+                running.harvest.empty()
+        if self._together.rank == 0:
+            sender, time_ns = columns
+            order = np.lexsort((sender, time_ns)) if self._together.size > 1 else slice(None)
+            merged |= {"spikes.sender": sender[order], "spikes.time_ns": time_ns[order]}
+            merged |= running.devices.derive(merged)
+        return merged
 
-def _read(running: _Running, ports: Collection[str]) -> dict[str, Array]:
-    """The sinks among `ports`; all of the spikes if any of them are."""
-    return {**running.devices.read(ports), **_spikes(running, ports)}
+
+def _together(running: _Running, ports: Collection[str]) -> Collection[str]:
+    """These ports, and those that come with them."""
+    of_spikes = running.devices.of_spikes
+    return ports if of_spikes.isdisjoint(ports) else of_spikes.union(ports)
 
 
-def _spikes(running: _Running, ports: Collection[str]) -> Mapping[str, Array]:
-    if running.harvest is None or not any(port.startswith("spikes.") for port in ports):
-        return {}
-    sender, time_ns = running.harvest.take(running.t_ns)
-    if running.harvest.due:
-        running.harvest.empty()
-    return {"spikes.sender": sender, "spikes.time_ns": time_ns}
+def _spikes(running: _Running, ports: Collection[str]) -> tuple[Ids, Ids] | None:
+    if running.harvest is None or running.devices.of_spikes.isdisjoint(ports):
+        return None
+    sender, time_ns = running.harvest.take(running.nest_ns)
+    return sender, time_ns + running.plan.t_ns
+
+
+def _replanned(plan: Plan, what: str, arguments: Mapping[str, Any], *, t_ns: int) -> Plan:
+    """The plan of the brain that comes after such an edit, from `t_ns` on."""
+    plan = replace(plan, t_ns=t_ns)
+    match what:
+        case "replace_brain":
+            text, name = _text(arguments, "script"), str(arguments.get("name", "brain.py"))
+            check_syntax(name, text)
+            settings = {key: value for key, value in plan.settings.items() if key != "model"}
+            return replace(plan, settings={**settings, "script": name}, files={**plan.files, name: text})
+        case "set_populations":
+            populations = arguments.get("populations")
+            if not isinstance(populations, Mapping):
+                raise BadExperiment(
+                    f"populations: expected a map of names to selections, found {describe(populations)}"
+                )
+            return replace(plan, settings={**plan.settings, "populations": dict(populations)})
+    return plan
+
+
+def _text(arguments: Mapping[str, Any], key: str) -> str:
+    value = arguments.get(key)
+    if not isinstance(value, str):
+        raise BadExperiment(f"{key}: expected text, found {describe(value)}")
+    return value
+
+
+def _truth(arguments: Mapping[str, Any], key: str) -> bool:
+    value = arguments.get(key)
+    if not isinstance(value, bool):
+        raise BadExperiment(f"{key}: expected true or false, found {describe(value)}")
+    return value
 
 
 def _timing_ports() -> list[Port]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from reafference.frames import Port
+from services.brain import nest_module
 from services.brain.device_kinds import SpikeRecorder
 from services.brain.kernel import nest, refuse_if_prepared
 from services.brain.network import collection
@@ -32,15 +33,15 @@ class RecorderGroup:
 
 
 def create_recorder(groups: Sequence[RecorderGroup], delay_ms: float) -> Any:
-    """One NEST recorder for all neurons of all groups, each connected once.
+    """One NEST recorder for all neurons of all groups, each connected once, for a `harvest`.
 
-    Times are kept in time steps, which are exact. Raises BadExperiment where NEST refuses.
+    Raises BadExperiment where NEST refuses.
     """
     refuse_if_prepared("recorders")
-    recorder = nest.Create("spike_recorder", params={"time_in_steps": True})
+    recorder = nest.Create("spike_recorder", params=_recording())
     ids = np.unique(np.concatenate([ids for group in groups for ids in group.recorded.values()]))
     try:
-        nest.Connect(collection(ids), recorder, "all_to_all", {"delay": delay_ms})
+        nest.Connect(collection(ids), recorder, "all_to_all", {"synapse_model": _synapse(), "delay": delay_ms})
     except nest.NESTError as error:
         names = ", ".join(group.name for group in groups)
         raise bad("brain.sinks", f"NEST refuses to record ({error}): do {names} select neurons only?") from None
@@ -65,6 +66,15 @@ def spike_ports() -> list[Port]:
             description="its time, after the start of the step and up to its end",
         ),
     ]
+
+
+def _recording() -> dict[str, Any]:
+    # Both ways keep times in time steps, which are exact.
+    return {"record_to": nest_module.BACKEND} if nest_module.installed() else {"time_in_steps": True}
+
+
+def _synapse() -> str:
+    return nest_module.SYNAPSE if nest_module.installed() else "static_synapse"
 
 
 def _sample(selection: Selection, most: int | None, name: str, seed: int) -> Ids:

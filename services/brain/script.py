@@ -42,14 +42,16 @@ class Script:
     def path(self) -> Path:
         return self.folder / self.name
 
-    def build(self, parameters: Mapping[str, Any], setup: KernelSetup) -> tuple[Network, dict[str, Population]]:
-        """The network the script makes, and its populations.
+    def build(
+        self, parameters: Mapping[str, Any], setup: KernelSetup, *, limit: str = "all there is"
+    ) -> tuple[Network, dict[str, Population]]:
+        """The network the script makes, and its populations. `limit` says how much memory it may take.
 
         `nest.ResetKernel()` is tolerated: the set-up is applied again at once. Raises ScriptError for an
         error in the script or a result that is not populations, BadExperiment for a parameter it does
         not take, or when it changes threads, resolution or seed, or simulates.
         """
-        with _modules_beside(self.path.parent), setup.survives_reset(), self._errors():
+        with _modules_beside(self.path.parent), setup.survives_reset(), self._errors(limit):
             result = self._builder(parameters)(**parameters)
         setup.verify(self.name)
         return self._network(result)
@@ -96,7 +98,7 @@ class Script:
         raise ScriptError(f"{self.name} {text}", detail={"file": self.name, "message": text})
 
     @contextmanager
-    def _errors(self) -> Iterator[None]:
+    def _errors(self, limit: str) -> Iterator[None]:
         try:
             yield
         except SyntaxError as error:
@@ -107,7 +109,7 @@ class Script:
             place = self._place(error)
             if place is None:
                 raise
-            raise self._error(error, place) from error
+            raise self._error(error, place, limit) from error
 
     def _syntax_error(self, error: SyntaxError) -> ScriptError:
         name = self._shown(error.filename or "")
@@ -134,10 +136,12 @@ class Script:
         # An environment may lie in the user's folder; what is installed there is not the user's.
         return path == self.path or (self.folder in path.parents and "site-packages" not in path.parts)
 
-    def _error(self, error: BaseException, place: traceback.FrameSummary) -> ScriptError:
+    def _error(self, error: BaseException, place: traceback.FrameSummary, limit: str) -> ScriptError:
         name, line = self._shown(place.filename), place.lineno or 0
         line_text = self._line(line) if name == self.name else place.line or ""
         message = f"{type(error).__name__}: {error}"
+        if isinstance(error, MemoryError) or "bad_alloc" in str(error):
+            message = f"out of memory: the limit for this process is {limit} (brain.memory_limit_gb sets another)"
         detail = {
             "file": name,
             "line": line,
@@ -155,6 +159,14 @@ class Script:
     def _shown(self, filename: str) -> str:
         path = Path(filename)
         return str(path.relative_to(self.folder)) if self.folder in path.parents else filename
+
+
+def check_syntax(name: str, text: str) -> None:
+    """Raises ScriptError where `text` is not Python; it is not run."""
+    try:
+        compile(text, name, "exec")
+    except SyntaxError as error:
+        raise ScriptError(f"{name}, line {error.lineno}: {type(error).__name__}: {error.msg}") from error
 
 
 @contextmanager

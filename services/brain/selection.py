@@ -1,7 +1,10 @@
-"""Which neurons an expression means: `NAME`, `NAME[3]`, `NAME[0:400:2]`, sums of these, and wildcards."""
+"""Which neurons an expression means: `NAME`, `NAME[3]`, `NAME[0:400:2]`, sums of these, and wildcards.
+
+With `each` before it, an expression gives one selection per neuron instead of one for all.
+"""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +19,7 @@ _TERM = re.compile(r"(?P<name>[A-Za-z_*?][\w.*?\-]*)\s*(\[(?P<index>[^\[\]]*)\])
 _INDEX = re.compile(r"\s*(-?\d+)\s*\Z")
 _SLICE = re.compile(r"\s*(-?\d+)?\s*:\s*(-?\d+)?\s*(?::\s*(\d+)?\s*)?\Z")
 _WRITTEN = "NAME, NAME[3], NAME[0:400], NAME[0:400:2], or several joined by +"
+_EACH = "each "
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +55,19 @@ class Selection:
 def resolve(
     entries: Sequence[str], populations: Mapping[str, Population], extra: Mapping[str, Selection] | None = None
 ) -> list[Selection]:
-    """One selection per entry; an entry with a wildcard gives one per matching population.
+    """One selection per entry; one with a wildcard gives one per matching population, one with `each` one per neuron.
 
     `extra` holds further names, which wildcards do not match. Raises Misfit, whose key is the place in
     the list (`[2]`), for an unknown population, an index out of range, or a neuron named twice.
     """
     names = _Names(populations, extra or {})
-    found: list[Selection] = []
+    found: dict[str, Selection] = {}
     for place, entry in enumerate(entries):
         for selection in names.entry(entry, f"[{place}]"):
-            if any(selection.label == other.label for other in found):
+            if selection.label in found:
                 raise Misfit(f"[{place}]", "each selection once", f"{selection.label!r} a second time")
-            found.append(selection)
-    return found
+            found[selection.label] = selection
+    return list(found.values())
 
 
 def resolve_one(text: str, populations: Mapping[str, Population], extra: Mapping[str, Selection]) -> Selection:
@@ -91,9 +95,19 @@ class _Names:
             name: Selection(name, p.ids, _scale(p)) for name, p in populations.items()
         } | dict(extra)
 
-    def entry(self, text: str, key: str) -> Iterable[Selection]:
+    def entry(self, text: str, key: str) -> Iterator[Selection]:
+        for expression in self._expanded(text.removeprefix(_EACH).strip(), key):
+            whole = self.sum(expression, key)
+            if not text.startswith(_EACH):
+                yield whole
+                continue
+            for term in expression.split("+"):
+                yield from self._each(term.strip(), key)
+
+    def _expanded(self, text: str, key: str) -> list[str]:
+        """The expressions without a wildcard that this one stands for."""
         if "*" not in text and "?" not in text:
-            return [self.sum(text, key)]
+            return [text]
         if "+" in text:
             raise Misfit(key, "a sum of plain names, or one name with a wildcard", f"both in {text!r}")
         match = _parse(text, key)
@@ -102,7 +116,7 @@ class _Names:
         if not matching:
             raise Misfit(key, "a pattern that matches a population", f"{text!r}", self._list())
         index = "" if match["index"] is None else f"[{match['index']}]"
-        return [self.sum(name + index, key) for name in matching]
+        return [name + index for name in matching]
 
     def sum(self, text: str, key: str) -> Selection:
         terms = [self._term(term.strip(), key) for term in text.split("+")]
@@ -114,15 +128,26 @@ class _Names:
         return Selection(text, ids, _mean_scale(terms))
 
     def _term(self, text: str, key: str) -> Selection:
-        match = _parse(text, key)
-        name = match["name"]
-        whole = self._known.get(name)
-        if whole is None:
-            hint = nearest(name, self._known) or self._list()
-            raise Misfit(key, "the name of a population", repr(name), hint)
-        if match["index"] is None:
+        whole, index = self._found(text, key)
+        if index is None:
             return whole
-        return Selection(text, _indexed(whole.ids, match["index"], text, key), whole.scale)
+        return Selection(text, whole.ids[_places(len(whole), index, text, key)], whole.scale)
+
+    def _each(self, text: str, key: str) -> Iterator[Selection]:
+        """One selection per neuron of a term, under the name and the index it has in its population."""
+        whole, index = self._found(text, key)
+        places = _places(len(whole), ":" if index is None else index, text, key)
+        for place in places.tolist():
+            yield Selection(f"{whole.label}[{place}]", whole.ids[place : place + 1], whole.scale)
+
+    def _found(self, text: str, key: str) -> tuple[Selection, str | None]:
+        """The population that a term names, and what stands in brackets."""
+        match = _parse(text, key)
+        whole = self._known.get(match["name"])
+        if whole is None:
+            hint = nearest(match["name"], self._known) or self._list()
+            raise Misfit(key, "the name of a population", repr(match["name"]), hint)
+        return whole, match["index"]
 
     def _list(self) -> str:
         names = list(self._known)
@@ -137,13 +162,13 @@ def _parse(text: str, key: str) -> re.Match[str]:
     return match
 
 
-def _indexed(ids: Ids, index: str, text: str, key: str) -> Ids:
-    size = len(ids)
+def _places(size: int, index: str, text: str, key: str) -> npt.NDArray[np.intp]:
+    """The places within a population of `size` neurons that stand in brackets."""
     if one := _INDEX.match(index):
         at = int(one[1])
         if not -size <= at < size:
             raise Misfit(key, f"an index within the {size} neurons of the population", repr(text))
-        return ids[[at]]
+        return np.array([at % size])
     part = _SLICE.match(index)
     if part is None:
         raise Misfit(key, _WRITTEN, repr(text))
@@ -151,7 +176,7 @@ def _indexed(ids: Ids, index: str, text: str, key: str) -> Ids:
     # Python would cut a slice off at the end; here fewer neurons than were asked for is a mistake.
     if any(edge is not None and not -size <= edge <= size for edge in (start, stop)) or step == 0:
         raise Misfit(key, f"a range within the {size} neurons of the population", repr(text))
-    chosen = ids[slice(start, stop, step)]
+    chosen = np.arange(size)[slice(start, stop, step)]
     if not len(chosen):
         raise Misfit(key, "at least one neuron", f"none in {text!r} (the population has {size})")
     return chosen

@@ -25,6 +25,7 @@ class _Table:
     threads: int = 1
     min_delay_ms: float | None = None
     max_delay_ms: float | None = None
+    memory_limit_gb: float | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
     populations: Mapping[str, str | int | tuple[int, ...]] = field(default_factory=dict)
     sources: Mapping[str, Any] = field(default_factory=dict)
@@ -37,6 +38,8 @@ class _Table:
         if (self.min_delay_ms is None) != (self.max_delay_ms is None):
             missing = "min_delay_ms" if self.min_delay_ms is None else "max_delay_ms"
             raise Misfit(missing, "a number, since NEST sets both ends of the range together", "nothing")
+        if self.memory_limit_gb is not None and not self.memory_limit_gb > 0:
+            raise Misfit("memory_limit_gb", "a number above 0", f"{self.memory_limit_gb:g}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +47,8 @@ class BrainSettings:
     """What the experiment says about its brain.
 
     Exactly one of `model` and `script` is given. `min_delay_ms` and `max_delay_ms` come together or not
-    at all. `populations` names further selections: an expression, one node id, or several.
+    at all. `memory_limit_gb` is what each process may hold while a script builds (default: its share of what is free).
+    `populations` names further selections: an expression, one node id, or several.
     """
 
     model: str | None
@@ -52,6 +56,7 @@ class BrainSettings:
     resolution_ns: int
     min_delay_ms: float | None
     max_delay_ms: float | None
+    memory_limit_gb: float | None
     parameters: Mapping[str, Any]
     populations: Mapping[str, str | int | tuple[int, ...]]
     sources: Mapping[str, Source]
@@ -68,6 +73,7 @@ class BrainSettings:
                 resolution_ns=_resolution(table.resolution_ms),
                 min_delay_ms=table.min_delay_ms,
                 max_delay_ms=table.max_delay_ms,
+                memory_limit_gb=table.memory_limit_gb,
                 parameters=table.parameters,
                 populations=table.populations,
                 sources=_devices(table.sources, SOURCE_KINDS, "sources"),

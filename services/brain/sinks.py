@@ -13,7 +13,9 @@ from services.brain.device_kinds import VoltageSink
 from services.brain.kernel import nest, refuse_if_prepared
 from services.brain.selection import Selection
 from services.brain.settings import bad, misfit_in
-from services.brain.wiring import Wire, listen
+from services.brain.switches import Switch
+from services.brain.voltages import Voltages
+from services.brain.wiring import Wiring
 
 Values = npt.NDArray[np.float64]
 
@@ -25,6 +27,7 @@ class SinkGroup:
     name: str
     spec: VoltageSink
     selections: Sequence[Selection]
+    switch: Switch
 
     @property
     def port_name(self) -> str:
@@ -39,7 +42,7 @@ class SinkGroup:
             unit=self.spec.unit,
             labels=tuple(s.label for s in self.selections),
             rest=np.full(n, self.spec.rest),
-            description=f"{self.spec.kind} at the end of the step, one per entry",
+            description=f"{self._what()} at the end of the step, one per entry",
         )
 
     def weights(self) -> list[float]:
@@ -49,6 +52,11 @@ class SinkGroup:
         except Misfit as misfit:
             raise misfit_in(misfit, "sinks", self.name) from None
 
+    def _what(self) -> str:
+        if self.spec.kind == "population_rate":
+            return f"population_rate ({self.spec.reduce} of the neurons)"
+        return self.spec.kind
+
 
 class VoltageSinks:
     """All sinks of one kind. Their value is the membrane voltage of a neuron that never fires."""
@@ -57,16 +65,16 @@ class VoltageSinks:
         """Create and connect; `delay_ms` is for the devices that give none. Raises BadExperiment."""
         refuse_if_prepared("sinks")
         self._groups = groups
+        weights = [group.weights() for group in groups]
         parameters = [group.spec.parameters() for group in groups for _ in group.selections]
         devices = _create(groups[0].spec.model, parameters)
         self._parts: dict[str, _Part] = {}
-        index = 0
-        for group in groups:
-            self._parts[group.port_name] = _Part.of(devices[index : index + len(group.selections)])
-            for selection, weight in zip(group.selections, group.weights(), strict=True):
-                wire = Wire.of(group.spec, weight, delay_ms, f"sinks.{group.name}")
-                listen(devices[index], selection.ids, wire)
-                index += 1
+        first = 0
+        for group, weight in zip(groups, weights, strict=True):
+            own = devices[first : first + len(group.selections)]
+            Wiring(group.spec, weight, delay_ms, f"sinks.{group.name}").listen(own, group.selections)
+            self._parts[group.port_name] = _Part.of(own, group)
+            first += len(group.selections)
 
     def ports(self) -> list[Port]:
         return [group.port() for group in self._groups]
@@ -78,24 +86,21 @@ class VoltageSinks:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """The devices of one group: how many, those that live in this process, and the places of these."""
+    """The devices of one group: those that live in this process, and their places in the group."""
 
-    size: int
-    local: Any
+    group: SinkGroup
+    voltages: Voltages
     at: npt.NDArray[np.intp]
 
     @classmethod
-    def of(cls, devices: Any) -> "_Part":
+    def of(cls, devices: Any, group: SinkGroup) -> "_Part":
         at = np.flatnonzero(np.atleast_1d(devices.local))
-        return cls(len(devices), devices if len(at) == len(devices) else devices[at.tolist()], at)
+        # An empty selection is no collection; the value of a device that lives elsewhere cannot be asked for.
+        return cls(group, Voltages(devices[at.tolist()] if len(at) else None), at)
 
     def read(self) -> Values:
-        if len(self.at) == self.size:
-            return np.array(self.local.get("V_m"), np.float64).reshape(self.size)
-        values = np.zeros(self.size)
-        if len(self.at):
-            # The value of a device that lives elsewhere cannot be asked for.
-            values[self.at] = self.local.get("V_m")
+        values = np.zeros(len(self.group.selections))
+        values[self.at] = np.where(self.group.switch.on[self.at], self.voltages.read(), self.group.spec.rest)
         return values
 
 

@@ -1,23 +1,22 @@
-"""Spike sources in NEST: one device per entry, all of a kind in one collection, written when they change."""
+"""Sources in NEST: one device per entry, all of a kind in one collection, written when they change."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from reafference.errors import BadExperiment, PortMismatch
 from reafference.frames import Array, Port
-from services.brain.device_kinds import Poisson
-from services.brain.kernel import nest, refuse_if_prepared
+from services.brain.device_kinds import Quantity, Source
+from services.brain.drivers import DRIVERS, Grid, Span, Values
+from services.brain.kernel import nest, refuse_if_prepared, set_each
 from services.brain.selection import Selection
 from services.brain.settings import bad
-from services.brain.wiring import Wire, connect
+from services.brain.switches import Switch
+from services.brain.wiring import Wiring
 
 WEAK_PA = 1.0
-
-Rates = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,120 +24,147 @@ class SourceGroup:
     """A named group of sources of the experiment, its selections resolved."""
 
     name: str
-    spec: Poisson
+    spec: Source
     selections: Sequence[Selection]
+    switch: Switch
 
-    def port(self) -> Port:
+    def port_names(self) -> list[str]:
+        return [self.name + quantity.suffix for quantity in self.spec.quantities]
+
+    def ports(self) -> list[Port]:
+        """One for each quantity, with a value for each entry."""
+        return [self._port(quantity) for quantity in self.spec.quantities]
+
+    def values(self, inputs: Mapping[str, Array]) -> Values:
+        """What `inputs` say, a row for each entry; what the devices that are off are given counts for later.
+
+        Raises BadExperiment for a value that is none, PortMismatch for a wrong shape.
+        """
         n = len(self.selections)
-        return Port(
-            name=self.name,
-            shape=(n,),
-            dtype="float64",
-            unit=self.spec.unit,
-            labels=tuple(s.label for s in self.selections),
-            rest=np.full(n, self.spec.rate_hz),
-            low=0.0,
-            description="rate of independent Poisson spike trains, one to each neuron of the entry",
-        )
+        return np.hstack([self._read(quantity, inputs).reshape(n, -1) for quantity in self.spec.quantities])
 
     def warnings(self) -> list[str]:
-        """A sentence for each selection whose neurons will hardly notice the weight."""
-        if abs(self.spec.weight) >= WEAK_PA:
+        """A sentence for each model whose neurons will hardly notice the weight of a spike."""
+        if not self.spec.spikes or abs(self.spec.weight) >= WEAK_PA:
             return []
-        models = {s.label: nest.NodeCollection([int(s.ids[0])]).get("model") for s in self.selections}
+        # Those with delta synapses take mV.
+        weak = {model for _, model in self._models() if "_psc_" in model and "delta" not in model}
         return [
-            f"brain.sources.{self.name}.weight = {self.spec.weight:g} is in pA for {label} ({model}), which will "
-            "hardly notice: tens to thousands are usual for current-based neurons"
-            for label, model in models.items()
-            if "_psc_" in model
+            f"brain.sources.{self.name}.weight = {self.spec.weight:g} is in pA for {self._listed(model)} ({model}), "
+            "which will hardly notice: tens to thousands are usual for current-based neurons"
+            for model in sorted(weak)
         ]
 
+    def _listed(self, model: str) -> str:
+        """The first of the entries that are of a model, and how many more there are."""
+        labels = [label for label, own in self._models() if own == model]
+        more = f" and {len(labels) - 3} more" if len(labels) > 3 else ""
+        return ", ".join(labels[:3]) + more
 
-class PoissonSources:
-    """All Poisson sources of the experiment.
+    def _models(self) -> list[tuple[str, str]]:
+        """The label of each entry and the model of its first neuron."""
+        firsts = np.array([s.ids[0] for s in self.selections])
+        ids, places = np.unique(firsts, return_inverse=True)
+        models = np.atleast_1d(nest.NodeCollection(ids).get("model"))
+        return [(s.label, str(models[place])) for s, place in zip(self.selections, places, strict=True)]
 
-    Each is an `inhomogeneous_poisson_generator`: between Prepare and Cleanup NEST ignores a new rate of a
-    `poisson_generator` without a word, while this one takes a rate from the next time step on.
-    """
+    def _shape(self) -> tuple[int, ...]:
+        n, times = len(self.selections), self.spec.times
+        return (n,) if times == 1 else (n, times)
 
-    def __init__(self, groups: Sequence[SourceGroup], resolution_ns: int, delay_ms: float) -> None:
+    def _port(self, quantity: Quantity) -> Port:
+        return Port(
+            name=self.name + quantity.suffix,
+            shape=self._shape(),
+            dtype="float64",
+            unit=quantity.unit,
+            labels=tuple(s.label for s in self.selections),
+            rest=np.full(self._shape(), quantity.rest),
+            low=quantity.low if np.isfinite(quantity.low) else None,
+            high=quantity.high if np.isfinite(quantity.high) else None,
+            description=f"{quantity.noun} of: {self.spec.about}" if quantity.suffix else self.spec.about,
+        )
+
+    def _read(self, quantity: Quantity, inputs: Mapping[str, Array]) -> Values:
+        name = self.name + quantity.suffix
+        values = np.asarray(inputs[name], np.float64)
+        if values.shape != self._shape():
+            raise PortMismatch(
+                f"brain.{name} takes {' x '.join(map(str, self._shape()))} values, it was given shape {values.shape}"
+            )
+        # Written so that a NaN fails it too.
+        usable = (values >= quantity.low) & (values <= quantity.high) & (np.abs(values) < np.inf)
+        if not usable.all():
+            element = int(np.argmin(usable)) // self.spec.times
+            first_bad = values[~usable][0]
+            raise BadExperiment(
+                f"brain.{name}[{element}] ({self.selections[element].label}) was given a {quantity.noun} of "
+                f"{first_bad:g} {quantity.unit}: expected {quantity.expected}, check the transfer function that "
+                "writes it",
+                detail={"port": name, "element": element},
+            )
+        return values
+
+
+class Sources:
+    """All sources of one kind."""
+
+    def __init__(self, groups: Sequence[SourceGroup], grid: Grid, delay_ms: float) -> None:
         """Create and connect; `delay_ms` is for the devices that give none. Raises BadExperiment."""
         refuse_if_prepared("sources")
         self._groups = groups
-        self._resolution_ns = resolution_ns
-        self._n = np.concatenate([np.full(len(g.selections), g.spec.n) for g in groups])
-        self._written: Rates = np.zeros(len(self._n))
+        self._grid = grid
+        specs = [group.spec for group in groups for _ in group.selections]
+        self._driver = DRIVERS[type(specs[0])](specs, grid)
+        self._width = max(len(group.spec.quantities) * group.spec.times for group in groups)
+        self._written: Values = np.full((len(specs), self._width), self._driver.silent)
         self._given: list[bytes] = []
-        self._devices = _create(_parameters(groups, resolution_ns / 1e6))
+        self._devices = self._create(specs)
         at = 0
         for group in groups:
-            wire = Wire.of(group.spec, group.spec.weight, delay_ms, f"sources.{group.name}")
-            for selection in group.selections:
-                connect(self._devices[at], selection.ids, wire)
-                at += 1
+            n = len(group.selections)
+            wiring = Wiring(group.spec, [group.spec.weight] * n, delay_ms, f"sources.{group.name}")
+            wiring.drive(self._devices[at : at + n], group.selections)
+            at += n
 
     def ports(self) -> list[Port]:
-        return [group.port() for group in self._groups]
+        return [port for group in self._groups for port in group.ports()]
 
     def warnings(self) -> list[str]:
         return [text for group in self._groups for text in group.warnings()]
 
-    def write(self, inputs: Mapping[str, Array], t_ns: int) -> None:
-        """Let the rates in `inputs` (Hz, by group) hold from `t_ns` on; only what changed goes to NEST.
+    def write(self, inputs: Mapping[str, Array], t_ns: int, dt_ns: int) -> None:
+        """Let the values in `inputs` (by port) hold from `t_ns` on; only what changed goes to NEST.
 
-        Raises BadExperiment for a rate that is negative or not a number, PortMismatch for a wrong shape;
-        then nothing has been written.
+        Raises BadExperiment for a value that is none, PortMismatch for a wrong shape; then nothing has been written.
         """
-        given = [inputs[group.name].tobytes() for group in self._groups]
-        if given == self._given:
+        given = [inputs[name].tobytes() for group in self._groups for name in group.port_names()]
+        given += [group.switch.on.tobytes() for group in self._groups]
+        if given == self._given and not self._driver.restless:
             return
-        rates = np.concatenate([self._rates(group, inputs) for group in self._groups]) * self._n
-        changed = np.flatnonzero(rates != self._written)
-        if not len(changed):
-            self._given = given
-            return
-        # The spikes of a step carry times in (t, t + dt]: the first time step to act on is t + resolution.
-        first_ms = (t_ns + self._resolution_ns) / 1e6
-        devices = self._devices if len(changed) == len(rates) else self._devices[changed.tolist()]
-        devices.set([{"rate_times": [first_ms], "rate_values": [rate]} for rate in rates[changed].tolist()])
-        self._written, self._given = rates, given
+        values = np.vstack([self._wanted(group, inputs) for group in self._groups])
+        span = Span(t_ns, dt_ns, self._grid)
+        at = np.flatnonzero(self._driver.due(values, self._written, span))
+        if len(at):
+            devices = self._devices if len(at) == len(values) else self._devices[at.tolist()]
+            set_each(devices, self._driver.orders(at, values[at], self._written[at], span))
+        self._written, self._given = values, given
 
-    def _rates(self, group: SourceGroup, inputs: Mapping[str, Array]) -> Rates:
-        rates = np.asarray(inputs[group.name], np.float64)
-        if rates.shape != (len(group.selections),):
-            raise PortMismatch(
-                f"brain.{group.name} takes {len(group.selections)} rates, it was given shape {rates.shape}"
-            )
-        # Written so that a NaN fails it too.
-        usable = (rates >= 0) & (rates < np.inf)
-        if not usable.all():
-            at = int(np.argmin(usable))
-            raise BadExperiment(
-                f"brain.{group.name}[{at}] ({group.selections[at].label}) was given a rate of {rates[at]:g} Hz: "
-                "a rate is a finite number of 0 or more, check the transfer function that writes it",
-                detail={"port": group.name, "element": at},
-            )
-        return rates
+    def _wanted(self, group: SourceGroup, inputs: Mapping[str, Array]) -> Values:
+        """The values of a group as its switch lets them through."""
+        values = group.values(inputs)
+        wanted = np.full((len(values), self._width), self._driver.silent)
+        wanted[:, : values.shape[1]] = np.where(group.switch.on[:, np.newaxis], values, self._driver.silent)
+        return wanted
 
-
-def _create(parameters: list[dict[str, Any]]) -> Any:
-    try:
-        return nest.Create("inhomogeneous_poisson_generator", len(parameters), parameters)
-    except nest.NESTError as error:
-        text = f"NEST refuses to create the sources ({error}): start_ms and stop_ms lie on the time grid"
-        raise bad("brain.sources", text) from None
-
-
-def _parameters(groups: Sequence[SourceGroup], resolution_ms: float) -> list[dict[str, Any]]:
-    """When each device may fire: at times in (start, stop], as every other device of NEST.
-
-    An inhomogeneous generator takes its window one time step later than the others do.
-    """
-    parameters = []
-    for group in groups:
-        spec = group.spec
-        own = {"start": -np.inf if spec.start_ms == 0 else spec.start_ms - resolution_ms}
-        if np.isfinite(spec.stop_ms):
-            own["stop"] = spec.stop_ms - resolution_ms
-        parameters += [own] * len(group.selections)
-    return parameters
+    def _create(self, specs: Sequence[Source]) -> Any:
+        try:
+            parameters = [self._driver.parameters(spec) for spec in specs]
+            return nest.Create(self._driver.model, len(specs), parameters)
+        except nest.NESTError as error:
+            names = ", ".join(group.name for group in self._groups)
+            raise bad(
+                "brain.sources",
+                f"NEST refuses to create {names} ({error}): start_ms and stop_ms lie on the time grid, as do "
+                "interval_ms and t_ref_ms",
+            ) from None

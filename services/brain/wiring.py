@@ -1,12 +1,15 @@
-"""Connects one device with the neurons of a selection."""
+"""Connects the devices of a group with the neurons of their selections, in as few calls as there can be."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from services.brain.device_kinds import Receptor, port_of, signed
+import numpy as np
+
+from services.brain.device_kinds import Delay, Receptor, Rule, port_of, signed
 from services.brain.kernel import nest
 from services.brain.network import collection
-from services.brain.selection import Ids
+from services.brain.selection import Ids, Selection
 from services.brain.settings import bad
 
 
@@ -14,60 +17,87 @@ class Wired(Protocol):
     """The options of a device that concern its synapses."""
 
     @property
-    def delay_ms(self) -> float | None: ...
+    def delay_ms(self) -> Delay: ...
     @property
     def receptor(self) -> Receptor: ...
     @property
     def synapse_model(self) -> str: ...
+    @property
+    def rule(self) -> Rule: ...
+    @property
+    def p(self) -> float | None: ...
+    @property
+    def number(self) -> int | None: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Wire:
-    """The synapses between a device and its neurons. `key`: the device's place in the `[brain]` table."""
+class Wiring:
+    """The synapses of a group of devices: `weights` has one of each device. `key`: its place in `[brain]`."""
 
-    weight: float
-    delay_ms: float
-    port: int
-    synapse_model: str
+    spec: Wired
+    weights: Sequence[float]
+    shortest_ms: float
     key: str
 
-    @classmethod
-    def of(cls, spec: Wired, weight: float, shortest_ms: float, key: str) -> "Wire":
-        """`shortest_ms` is the delay where the device gives none."""
-        return cls(
-            weight=signed(weight, spec.receptor),
-            delay_ms=shortest_ms if spec.delay_ms is None else spec.delay_ms,
-            port=port_of(spec.receptor),
-            synapse_model=spec.synapse_model,
-            key=key,
+    def drive(self, devices: Any, selections: Sequence[Selection]) -> None:
+        """From each device to the neurons of its selection. Raises BadExperiment where NEST refuses."""
+        for part, ids, rule, weight in self._calls(selections):
+            self._connect(devices[part], collection(ids), rule, weight)
+
+    def listen(self, devices: Any, selections: Sequence[Selection]) -> None:
+        """From the neurons of each selection to its device. Raises BadExperiment where NEST refuses."""
+        for part, ids, rule, weight in self._calls(selections):
+            self._connect(collection(ids), devices[part], rule, weight)
+
+    def _calls(self, selections: Sequence[Selection]) -> Iterator[tuple[slice, Ids, Rule, float]]:
+        """The devices, neurons, rule and weight of each call of Connect."""
+        if self.spec.rule == "one_to_one" and any(len(s) > 1 for s in selections):
+            raise bad(f"brain.{self.key}.rule", "one_to_one is for entries of one neuron, such as 'each NAME'")
+        begin = 0
+        for end in range(1, len(selections) + 1):
+            if end < len(selections) and self._go_together(selections[end - 1], selections[end], end):
+                continue
+            ids = np.concatenate([s.ids for s in selections[begin:end]])
+            yield slice(begin, end), ids, "one_to_one" if end - begin > 1 else self.spec.rule, self.weights[begin]
+            begin = end
+
+    def _go_together(self, before: Selection, this: Selection, index: int) -> bool:
+        """Whether one call can serve both: NEST pairs a device with a neuron by their order of ids."""
+        return (
+            self.spec.rule in ("all_to_all", "one_to_one")
+            and len(before) == len(this) == 1
+            and bool(before.ids[0] < this.ids[0])
+            and self.weights[index - 1] == self.weights[index]
         )
 
-    def synapse(self) -> dict[str, Any]:
-        """As NEST wants it."""
-        return {
-            "synapse_model": self.synapse_model,
-            "weight": self.weight,
-            "delay": self.delay_ms,
-            "receptor_type": self.port,
+    def _connect(self, source: Any, target: Any, rule: Rule, weight: float) -> None:
+        try:
+            nest.Connect(source, target, self._rule(rule), self._synapse(weight))
+        except nest.NESTError as error:
+            raise bad(
+                f"brain.{self.key}",
+                f"NEST refuses the connection ({error}): check delay_ms, receptor and synapse_model, "
+                "and that the selected nodes are neurons",
+            ) from None
+
+    def _rule(self, rule: Rule) -> dict[str, Any]:
+        options: dict[str, dict[str, Any]] = {
+            "pairwise_bernoulli": {"p": self.spec.p},
+            "fixed_total_number": {"N": self.spec.number},
         }
+        return {"rule": rule, **options.get(rule, {})}
 
-
-def connect(source: Any, target_ids: Ids, wire: Wire) -> None:
-    """One synapse from the device to each neuron. Raises BadExperiment where NEST refuses."""
-    _connect(source, collection(target_ids), wire)
-
-
-def listen(target: Any, source_ids: Ids, wire: Wire) -> None:
-    """One synapse from each neuron to the device. Raises BadExperiment where NEST refuses."""
-    _connect(collection(source_ids), target, wire)
-
-
-def _connect(source: Any, target: Any, wire: Wire) -> None:
-    try:
-        nest.Connect(source, target, "all_to_all", wire.synapse())
-    except nest.NESTError as error:
-        raise bad(
-            f"brain.{wire.key}",
-            f"NEST refuses the connection ({error}): check delay_ms, receptor and synapse_model, "
-            "and that the selected nodes are neurons",
-        ) from None
+    def _synapse(self, weight: float) -> dict[str, Any]:
+        match self.spec.delay_ms:
+            case None:
+                delay = self.shortest_ms
+            case (shortest_ms, longest_ms):
+                delay = nest.random.uniform(shortest_ms, longest_ms)
+            case delay:
+                pass
+        return {
+            "synapse_model": self.spec.synapse_model,
+            "weight": signed(weight, self.spec.receptor),
+            "delay": delay,
+            "receptor_type": port_of(self.spec.receptor),
+        }

@@ -8,6 +8,7 @@ engine ended because of an error; everything else goes to standard error.
 import argparse
 import json
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -67,25 +68,26 @@ def _run(given: argparse.Namespace, config: ServiceConfig, leave: Leave, log: An
                 log,
                 autostart=not given.hold,
             )
-            stop = loop.run()
-        if stop.steps:
-            _write_profile(loop, folder, wanted.dt_ns, log)
+            try:
+                stop = loop.run()
+            finally:
+                folder = loop.folder
         log.info("run ended", outcome=stop.outcome, steps=stop.steps, code=stop.code, text=stop.text)
         return loop.exit_status, stop
     finally:
         documents.remove_if_unused(folder)
 
 
-def _write_profile(loop: Loop, folder: Path, dt_ns: int, log: Any) -> None:
-    try:
-        loop.profile.write_csv(folder / "profile.csv", dt_ns)
-    except OSError as error:
-        log.warning("profile not written", text=str(error))
-
-
 def overrides(given: argparse.Namespace) -> list[tuple[str, Any]]:
     """What the command line puts over the file; raises BadExperiment."""
-    short = {"experiment.steps": given.steps, "experiment.seed": given.seed, "threads": given.threads}
+    short = {
+        "experiment.steps": given.steps,
+        "experiment.seed": given.seed,
+        "threads": given.threads,
+        "ranks": given.ranks,
+        "brain.mpi.hostfile": None if given.hostfile is None else str(given.hostfile),
+        "brain.mpi.arguments": None if given.mpi_args is None else shlex.split(given.mpi_args),
+    }
     return [
         *(experiment.parse_override(text) for text in given.set),
         *((key, value) for key, value in short.items() if value is not None),
@@ -99,7 +101,10 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key")
     made.add_argument("--steps", type=int, help="how many CLE steps")
     made.add_argument("--seed", type=int, help="master seed")
-    made.add_argument("--threads", type=int, help="threads of the brain")
+    made.add_argument("--threads", type=int, help="threads of the brain, in each of its processes")
+    made.add_argument("--ranks", type=int, help="processes of the brain, started by mpiexec")
+    made.add_argument("--hostfile", type=Path, help="the hosts of these processes, as mpiexec wants it")
+    made.add_argument("--mpi-args", help="further arguments of mpiexec, in one word")
     made.add_argument("--out", type=Path, help="the folder of this run")
     made.add_argument("--runs", type=Path, default=Path("runs"), help="where run folders are made")
     made.add_argument("--hold", action="store_true", help="wait for an operator's order to start")

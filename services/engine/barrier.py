@@ -4,13 +4,15 @@
 clock or a log. The states are those of PROTOCOL.md:
 
     lobby → preparing → ready → running ⇄ paused → stopping → lobby,   fault from anywhere
+
+A full reset goes on from the lobby by itself, with the same members, and waits in ready.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from reafference.errors import OutOfOrder, PeerLate, PeerLost, ReafferenceError
+from reafference.errors import OutOfOrder, PeerLate, PeerLost, ReafferenceError, StepCancelled
 from reafference.frames import OrderKind, Role, State
 
 # --- who takes part ----------------------------------------------------------------------------------
@@ -41,7 +43,8 @@ class Barrier(NamedTuple):
 
     `step` is the one in progress or, between steps, the next one. `granted` says that it is in progress, `coupled`
     that the transfer functions have run for it. `window` is how many steps may be granted beyond `recorded`; 0 where
-    nothing is recorded.
+    nothing is recorded. `wanted` names the participants for which edits are waiting, `editing` the one that is being
+    edited. `cancelled` is the step that was given up in its middle.
     """
 
     members: Mapping[str, Member]
@@ -55,12 +58,18 @@ class Barrier(NamedTuple):
     recorded: int = -1
     pausing: bool = False
     ending: bool = False
+    resetting: bool = False
+    cancelled: int = -1
+    wanted: tuple[str, ...] = ()
+    editing: str = ""
     concluded: bool = False
     error: ReafferenceError | None = None
     culprit: str = ""
 
     def missing(self) -> list[str]:
         """Whose answer the present state waits for."""
+        if self.editing:
+            return [self.editing]
         match self.state:
             case "lobby":
                 return [m.name for m in self.members.values() if not m.arrived]
@@ -78,6 +87,10 @@ class Barrier(NamedTuple):
     def short_of_credit(self) -> bool:
         """Whether the next step waits for the recorder only."""
         return self.coupled and bool(self.window) and self.step > self.recorded + self.window
+
+    def at_border(self, name: str) -> bool:
+        """Whether this participant stands between two steps of its own."""
+        return not self.granted and self.members[name].due(self.step)
 
 
 # --- what may happen ---------------------------------------------------------------------------------
@@ -119,9 +132,24 @@ class Credited:
 
 @dataclass(frozen=True, slots=True)
 class Ordered:
-    """An operator wants something."""
+    """An operator (of this name, if it was not the engine itself) wants something."""
 
     what: OrderKind
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Somebody wants to edit this participant."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The edit of this participant has been carried out, or refused."""
+
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,9 +184,11 @@ class Failed:
 
 ENGINE = "engine"
 
-_FROM_MEMBERS = (Arrived, Built, Answered, HasHalted)
+_FROM_MEMBERS = (Arrived, Built, Answered, Wanted, Settled, HasHalted)
 
-Event = Arrived | Built | Answered | Coupled | Credited | Ordered | HasHalted | Lost | Overdue | Failed
+Event = (
+    Arrived | Built | Answered | Coupled | Credited | Ordered | Wanted | Settled | HasHalted | Lost | Overdue | Failed
+)
 
 
 # --- what has to be done about it -----------------------------------------------------------------------
@@ -194,6 +224,13 @@ class Grant:
 
 
 @dataclass(frozen=True, slots=True)
+class SendEdit:
+    """Send this participant the edit that has waited longest."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class SendHalt:
     """Ask these members to stop after `step`."""
 
@@ -222,7 +259,12 @@ class Finish:
     """The run is over: say goodbye."""
 
 
-Action = SendPrepare | Couple | Commit | Grant | SendHalt | Conclude | Tell | Finish
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """The run is over, and the same members will make another one."""
+
+
+Action = SendPrepare | Couple | Commit | Grant | SendEdit | SendHalt | Conclude | Tell | Finish | Restart
 Reaction = tuple[Barrier, tuple[Action, ...]]
 
 
@@ -274,9 +316,7 @@ def _built(barrier: Barrier, event: Built) -> Reaction:
 
 def _coupled_at_rest(barrier: Barrier, event: Coupled) -> Reaction:
     barrier = barrier._replace(state="ready", coupled=True)
-    if not barrier.autostart:
-        return barrier, (Tell("ready"),)
-    barrier, actions = _start(barrier)
+    barrier, actions = _start(barrier) if barrier.autostart else _at_rest(barrier)
     return barrier, (Tell("ready"), *actions)
 
 
@@ -309,12 +349,14 @@ def _credited(barrier: Barrier, event: Credited) -> Reaction:
 
 
 def _next(barrier: Barrier) -> Reaction:
-    """Between two steps: end, pause, wait for credit, or grant."""
-    if not barrier.coupled or barrier.granted:
+    """Between two steps: end, edit, pause, wait for credit, or grant."""
+    if not barrier.coupled or barrier.granted or barrier.editing:
         return barrier, ()
     if barrier.ending or barrier.step >= barrier.steps:
         return _stop(barrier)
-    if barrier.pausing:
+    if barrier.wanted and barrier.at_border(barrier.wanted[0]):
+        return _edit(barrier)
+    if barrier.pausing and not barrier.wanted:
         return barrier._replace(state="paused", pausing=False), (Tell("paused"),)
     if barrier.short_of_credit():
         return barrier, ()
@@ -328,8 +370,39 @@ def _start(barrier: Barrier) -> Reaction:
     return barrier, (Tell("running"), *actions)
 
 
+def _at_rest(barrier: Barrier) -> Reaction:
+    """While nothing moves: edit, or end."""
+    if barrier.editing:
+        return barrier, ()
+    if barrier.ending:
+        return _stop(barrier)
+    return _edit(barrier) if barrier.wanted else (barrier, ())
+
+
+def _edit(barrier: Barrier) -> Reaction:
+    name, *later = barrier.wanted
+    return barrier._replace(wanted=tuple(later), editing=name), (SendEdit(name),)
+
+
+def _wanted(barrier: Barrier, event: Wanted) -> Reaction:
+    barrier = barrier._replace(wanted=(*barrier.wanted, event.name))
+    match barrier.state:
+        case "running":
+            return _next(barrier)
+        case "ready" | "paused":
+            return _at_rest(barrier)
+    return barrier, ()
+
+
+def _settled(barrier: Barrier, event: Settled) -> Reaction:
+    if event.name != barrier.editing:
+        raise OutOfOrder(f"{event.name} answered an edit that it was not asked for")
+    barrier = barrier._replace(editing="")
+    return _next(barrier) if barrier.state == "running" else _at_rest(barrier)
+
+
 def _stop(barrier: Barrier) -> Reaction:
-    return _halt_rest(barrier._replace(state="stopping"), (Tell("stopping"),))
+    return _halt_rest(barrier._replace(state="stopping", wanted=(), editing=""), (Tell("stopping"),))
 
 
 def _halt_rest(barrier: Barrier, before: tuple[Action, ...] = ()) -> Reaction:
@@ -339,16 +412,25 @@ def _halt_rest(barrier: Barrier, before: tuple[Action, ...] = ()) -> Reaction:
     if any(barrier.members[name].role == "participant" for name in left):
         return barrier, (*before, *halt)
     if barrier.concluded:
-        return (barrier, before) if left else (barrier._replace(state="lobby"), (*before, Finish()))
-    concluded = barrier._replace(concluded=True)
-    if left:
-        return concluded, (*before, Conclude(barrier.error, barrier.culprit), *halt)
-    return concluded._replace(state="lobby"), (*before, Conclude(barrier.error, barrier.culprit), Finish())
+        return (barrier, before) if left else _over(barrier, before)
+    concluded, before = barrier._replace(concluded=True), (*before, Conclude(barrier.error, barrier.culprit))
+    return (concluded, (*before, *halt)) if left else _over(concluded, before)
+
+
+def _over(barrier: Barrier, before: tuple[Action, ...]) -> Reaction:
+    """Everybody has stopped: back to the lobby, and after a full reset out of it again."""
+    if not barrier.resetting or barrier.error is not None:
+        return barrier._replace(state="lobby"), (*before, Finish())
+    members = {m.name: m._replace(ready=False, halted=False, granted=-1, answered=-1) for m in barrier.members.values()}
+    again = Barrier(members, barrier.steps, barrier.window, autostart=False, state="preparing")
+    return again, (*before, Restart(), Tell("preparing"), SendPrepare(tuple(members)))
 
 
 def _ordered_in_lobby(barrier: Barrier, event: Ordered) -> Reaction:
-    if event.what == "stop":
+    if event.what in ("stop", "cancel"):
         return _stop(barrier._replace(ending=True))
+    if event.what == "reset":
+        raise OutOfOrder(f"the run is {_PHRASES[barrier.state]}: it can be reset once it is ready")
     return barrier._replace(autostart=event.what in ("start", "resume")), ()
 
 
@@ -356,9 +438,16 @@ def _ordered_when_ready(barrier: Barrier, event: Ordered) -> Reaction:
     match event.what:
         case "start" | "resume":
             return _start(barrier)
-        case "stop":
+        case "cancel":
             return _stop(barrier._replace(ending=True))
+        case "stop" | "reset":
+            return _at_rest(_ending(barrier, event))
     return barrier, ()
+
+
+def _ending(barrier: Barrier, event: Ordered) -> Barrier:
+    """To stop or to reset: the later order counts."""
+    return barrier._replace(ending=True, resetting=event.what == "reset")
 
 
 def _ordered_while_running(barrier: Barrier, event: Ordered) -> Reaction:
@@ -367,9 +456,15 @@ def _ordered_while_running(barrier: Barrier, event: Ordered) -> Reaction:
             barrier = barrier._replace(pausing=True)
         case "start" | "resume":
             barrier = barrier._replace(pausing=False)
-        case "stop":
-            barrier = barrier._replace(ending=True)
+        case "stop" | "reset":
+            barrier = _ending(barrier, event)
+        case "cancel":
+            return _stop(barrier._replace(ending=True, cancelled=barrier.step if barrier.granted else -1))
     return _next(barrier)
+
+
+def _ordered_while_stopping(barrier: Barrier, event: Ordered) -> Reaction:
+    return (_ending(barrier, event) if event.what in ("stop", "reset") else barrier), ()
 
 
 def _ignored(barrier: Barrier, event: Event) -> Reaction:
@@ -393,7 +488,17 @@ def _lost(barrier: Barrier, event: Lost) -> Reaction:
     return _fail(barrier, event.name, error)
 
 
+def _overdue_at_rest(barrier: Barrier, event: Overdue) -> Reaction:
+    """A person may take as long as they like, an edit may not."""
+    if not barrier.editing:
+        raise OutOfOrder(_misplaced(barrier, event))
+    return _overdue(barrier, event)
+
+
 def _overdue(barrier: Barrier, event: Overdue) -> Reaction:
+    if barrier.editing:
+        error = PeerLate(f"the {barrier.editing} did not carry out an edit within {event.limit_s:g} s")
+        return _fail(barrier, barrier.editing, error)
     if barrier.state == "running" and barrier.short_of_credit():
         witnesses = [m.name for m in barrier.members.values() if m.role == "witness"]
         error = PeerLate(f"the recorder did not write step {barrier.recorded + 1} within {event.limit_s:g} s")
@@ -415,7 +520,7 @@ def _fail(barrier: Barrier, culprit: str, error: ReafferenceError) -> Reaction:
     """Grant nothing more, stop the others; what they still answer of this step is not committed."""
     if culprit in barrier.members:
         barrier = _with(barrier, culprit, halted=True)
-    barrier = barrier._replace(state="fault", error=error, culprit=culprit)
+    barrier = barrier._replace(state="fault", error=error, culprit=culprit, wanted=(), editing="")
     return _halt_rest(barrier, (Tell("fault"),))
 
 
@@ -423,6 +528,8 @@ def _fail_again(barrier: Barrier, event: Lost | Failed) -> Reaction:
     """Whoever is lost while all are being stopped need not be waited for; the first cause stands."""
     if event.name not in barrier.members:
         return barrier, ()
+    if isinstance(event, Failed) and isinstance(event.error, StepCancelled):
+        return barrier, ()  # as it was asked to; it will say that it has halted
     if barrier.error is None:
         error = (
             event.error
@@ -475,6 +582,7 @@ _TABLE: Mapping[tuple[State, type], _Handler] = {
     ("preparing", Built): _built,
     ("preparing", Coupled): _coupled_at_rest,
     ("preparing", Ordered): _ordered_in_lobby,
+    ("preparing", Wanted): _wanted,
     ("ready", Ordered): _ordered_when_ready,
     ("running", Answered): _answered,
     ("running", Coupled): _coupled,
@@ -488,7 +596,8 @@ _TABLE: Mapping[tuple[State, type], _Handler] = {
     ("stopping", Built): _ignored,
     ("stopping", Coupled): _ignored,
     ("stopping", Credited): _ignored,
-    ("stopping", Ordered): _ignored,
+    ("stopping", Ordered): _ordered_while_stopping,
+    ("stopping", Settled): _ignored,
     ("stopping", Lost): _fail_again,
     ("stopping", Failed): _fail_again,
     ("stopping", Overdue): _give_up,
@@ -497,11 +606,15 @@ _TABLE: Mapping[tuple[State, type], _Handler] = {
     ("fault", Built): _ignored,
     ("fault", Credited): _ignored,
     ("fault", Ordered): _ignored,
+    ("fault", Settled): _ignored,
     ("fault", Coupled): _ignored,
     ("fault", Lost): _fail_again,
     ("fault", Failed): _fail_again,
     ("fault", Overdue): _give_up,
     **{(state, Lost): _lost for state in ("lobby", "preparing", "ready", "running", "paused")},
     **{(state, Failed): _failed for state in ("lobby", "preparing", "ready", "running", "paused")},
+    **{(state, Wanted): _wanted for state in ("ready", "running", "paused")},
+    **{(state, Settled): _settled for state in ("ready", "running", "paused")},
     **{(state, Overdue): _overdue for state in ("lobby", "preparing", "running")},
+    **{(state, Overdue): _overdue_at_rest for state in ("ready", "paused")},
 }

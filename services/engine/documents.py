@@ -1,5 +1,6 @@
 """The documents that frame a run, and the identity of the run itself."""
 
+import itertools
 import os
 import platform
 import secrets
@@ -13,7 +14,7 @@ import numpy as np
 
 from reafference import plain
 from reafference.digest import of_run
-from reafference.errors import BadExperiment, ReafferenceError, TransferFailed
+from reafference.errors import BadExperiment, ReafferenceError, StepCancelled, TransferFailed
 from reafference.frames import PROTOCOL, Halted, Message, Outcome, Plan, Port, Ports, RunStart, RunStop
 from reafference.process import peak_rss_mb, usable_cores
 
@@ -51,9 +52,19 @@ def make_run_folder(out: Path | None, runs: Path) -> Path:
 
 
 def _stamped(runs: Path) -> Path:
-    stamp = datetime.now().strftime("%Y-%m-%dT%H-%M-%S")
-    names = [stamp, *(f"{stamp}-{n}" for n in range(2, 1000))]
-    return next(runs / name for name in names if not (runs / name).exists())
+    first = runs / datetime.now().strftime("%Y-%m-%dT%H-%M-%S")
+    return first if not first.exists() else _numbered(first)
+
+
+def make_next_run_folder(first: Path) -> Path:
+    """The folder of another run after a reset: that of the first with a number behind it. Raises BadExperiment."""
+    return make_run_folder(_numbered(first), first.parent)
+
+
+def _numbered(first: Path) -> Path:
+    """The next free name, from `first-2` on."""
+    numbers = (first.with_name(f"{first.name}-{n}") for n in itertools.count(2))
+    return next(folder for folder in numbers if not folder.exists())
 
 
 def remove_if_unused(folder: Path) -> None:
@@ -78,9 +89,11 @@ def plans(experiment: Experiment, run: str) -> dict[str, Plan]:
             dt_ns=experiment.dt_ns * experiment.every(name),
             every=experiment.every(name),
             threads=experiment.threads if name == "brain" else 1,
+            ranks=experiment.ranks if name == "brain" else 1,
             folder=str(experiment.folder),
             settings=_own_settings(experiment.participants[name]),
             files=experiment.files,
+            step_timeout_s=experiment.general.step_timeout_s,
         )
         for name, child in zip(names, children, strict=True)
     }
@@ -99,8 +112,8 @@ def recorder_plan(experiment: Experiment, run: str, folder: Path) -> Plan:
 
 
 def _own_settings(table: Mapping[str, Any]) -> dict[str, Any]:
-    """A participant's table without the keys that are the engine's business."""
-    return {key: value for key, value in table.items() if key != "step_ms"}
+    """A participant's table without the keys that are the business of the engine and the launcher."""
+    return {key: value for key, value in table.items() if key not in ("step_ms", "ranks", "mpi")}
 
 
 def engine_ports(ports: Mapping[str, Ports]) -> Ports:
@@ -119,6 +132,11 @@ def engine_ports(ports: Mapping[str, Ports]) -> Ports:
     return Ports(outputs=(*inputs, profile.PORT))
 
 
+def all_ports(ports: Mapping[str, Ports]) -> dict[str, Ports]:
+    """The ports of the simulators and of the engine, as they stand in the documents of a run."""
+    return {**ports, "engine": engine_ports(ports)}
+
+
 def start_document(experiment: Experiment, run: str, ports: Mapping[str, Ports]) -> RunStart:
     """Who, what, with which seed and versions."""
     general = experiment.general
@@ -133,7 +151,7 @@ def start_document(experiment: Experiment, run: str, ports: Mapping[str, Ports])
         parameters=experiment.document.parameters,
         settings=experiment.settings,
         files=experiment.files,
-        ports={**ports, "engine": engine_ports(ports)},
+        ports=all_ports(ports),
         versions=_versions(),
         machine={
             "host": platform.node(),
@@ -177,7 +195,8 @@ def stop_document(
     rows: profile.Profile,
     halted: Mapping[str, Halted],
     *,
-    stopped_early: bool,
+    outcome: Outcome,
+    cancelled: int,
     error: ReafferenceError | None,
     culprit: str,
     seqs: Mapping[str, int],
@@ -186,11 +205,15 @@ def stop_document(
     messages: Sequence[Message],
 ) -> RunStop:
     """How the run ended, and what was measured. The digest is over those of all participants, and empty if one
-    of them could not give its own."""
-    digests = {name: halted[name].digest for name in sorted(halted) if halted[name].digest}
-    outcome: Outcome = "stopped" if stopped_early else "finished"
+    of them could not give its own.
+
+    `cancelled` is the step that was given up, or -1; who had made it already has it in its digest, which is left out.
+    """
+    digests = {name: halted[name].digest for name in sorted(halted) if halted[name].digest and cancelled < 0}
     if error is not None:
         outcome = "halted" if isinstance(error, TransferFailed) else "fault"
+    elif cancelled >= 0:
+        error = StepCancelled(f"step {cancelled} was cancelled before its end")
     return RunStop(
         step=len(rows) - 1,
         t_ns=len(rows) * experiment.dt_ns,

@@ -56,13 +56,21 @@ class General:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """The table [record]. `window_steps` is how far the run may be ahead of what is safely written."""
+    """The table [record]. `window_steps` is how far the run may be ahead of what is safely written.
+
+    `figures` are drawn into the run folder at the end. Rates and spectra leave out what comes before `settled_s`;
+    `spectra` names groups of recorded populations, wildcards allowed, whose common rate is looked at for rhythms.
+    """
 
     enabled: bool = True
     window_steps: int = 64
+    figures: tuple[Literal["overview", "resting_state"], ...] = ("overview",)
+    settled_s: float = 0.0
+    spectra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _at_least("window_steps", self.window_steps, 1)
+        _at_least("settled_s", self.settled_s, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +95,24 @@ class Measure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """One entry of [[schedule]]: an edit that the engine makes itself, before the step that begins at `at_s`.
+
+    `to` is the participant, `what` and `arguments` are its own, `timeout_s` is how long it may take (0: the usual).
+    """
+
+    at_s: float
+    to: str
+    what: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    timeout_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        _at_least("at_s", self.at_s, 0)
+        _at_least("timeout_s", self.timeout_s, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
     """The whole file. The tables [brain] and [body] belong to those who build them; each may name a
     `step_ms` of its own, a multiple of the CLE step."""
@@ -97,7 +123,19 @@ class Document:
     body: Mapping[str, Any] | None = None
     transfer: TransferFile | None = None
     measures: Mapping[str, Measure] = field(default_factory=dict)
+    schedule: tuple[Planned, ...] = ()
     record: Record = field(default_factory=Record)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mpi:
+    """How mpiexec starts the brain: `[brain.mpi]`.
+
+    `hostfile` is that of Open MPI, relative to where the run is started; `arguments` go to mpiexec as they are.
+    """
+
+    hostfile: str = ""
+    arguments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,10 +167,33 @@ class Experiment:
         """Threads the brain asks for."""
         return int((self.document.brain or {}).get("threads", 1))
 
+    @property
+    def ranks(self) -> int:
+        """Processes the brain is spread over."""
+        return int((self.document.brain or {}).get("ranks", 1))
+
+    @property
+    def mpi(self) -> Mpi:
+        """How the brain's processes are started, where there are several."""
+        return plain.load(Mpi, (self.document.brain or {}).get("mpi", {}))
+
     def every(self, participant: str) -> int:
         """How many CLE steps make one step of this participant."""
         step_ms = self.participants[participant].get("step_ms", self.general.step_ms)
         return steps_per(ns_from_ms(step_ms), self.dt_ns)
+
+    def border(self, planned: Planned) -> int:
+        """The step before which a planned edit is made."""
+        return _steps_at(planned.at_s, self.dt_ns) if planned.at_s else 0
+
+    def never_made(self) -> list[str]:
+        """What there is to say of planned edits for which the run is too short."""
+        end_s = self.general.steps * self.dt_ns / 1e9
+        return [
+            f"the edit {planned.what!r} is scheduled for {planned.at_s:g} s, but the run ends at {end_s:g} s"
+            for planned in self.document.schedule
+            if self.border(planned) >= self.general.steps
+        ]
 
     def transfer_file(self) -> tuple[str, str] | None:
         """Name and text of the file of transfer functions, if there is one."""
@@ -164,6 +225,7 @@ def load(where: Path, overrides: Sequence[tuple[str, Any]] = ()) -> Experiment:
     )
     _check_participants(experiment)
     _check_measures(experiment)
+    _check_schedule(experiment)
     return experiment
 
 
@@ -238,7 +300,7 @@ _OPEN_TABLES = (
     "record",
 )
 
-_OPTIONAL_KEYS = {"experiment": General.__slots__, "record": Record.__slots__, "brain": ("threads",)}
+_OPTIONAL_KEYS = {"experiment": General.__slots__, "record": Record.__slots__, "brain": ("threads", "ranks")}
 
 
 def _places_of(settings: Mapping[str, Any], key: str) -> Iterator[str]:
@@ -287,10 +349,32 @@ def _check_measures(experiment: Experiment) -> None:
         if measure.at_s is None:
             continue
         try:
-            steps_per(ns_from_ms(Decimal(str(measure.at_s)) * 1000), experiment.dt_ns)
+            _steps_at(measure.at_s, experiment.dt_ns)
         except (ValueError, ArithmeticError):
             expected = f"the end of a step: a multiple of {experiment.general.step_ms / 1000:g} s"
             misfit = plain.Misfit(f"measures.{name}.at_s", expected, plain.describe(measure.at_s))
+            raise _complaint(experiment.path, misfit) from None
+
+
+def _steps_at(at_s: float, dt_ns: int) -> int:
+    """How many CLE steps end at this time. Raises ValueError or ArithmeticError where none does."""
+    return steps_per(ns_from_ms(Decimal(str(at_s)) * 1000), dt_ns)
+
+
+def _check_schedule(experiment: Experiment) -> None:
+    """An edit is made between two steps of its participant, so there must be such a place at that time."""
+    for number, planned in enumerate(experiment.document.schedule):
+        key = f"schedule[{number}]"
+        if planned.to not in experiment.participants:
+            expected, found = " or ".join(map(repr, experiment.participants)), plain.describe(planned.to)
+            raise _complaint(experiment.path, plain.Misfit(f"{key}.to", expected, found))
+        step_ns = experiment.dt_ns * experiment.every(planned.to)
+        try:
+            if planned.at_s:
+                _steps_at(planned.at_s, step_ns)
+        except (ValueError, ArithmeticError):
+            expected = f"the beginning of a step of the {planned.to}: a multiple of {step_ns / 1e9:g} s"
+            misfit = plain.Misfit(f"{key}.at_s", expected, plain.describe(planned.at_s))
             raise _complaint(experiment.path, misfit) from None
 
 
@@ -304,10 +388,16 @@ def _check_participants(experiment: Experiment) -> None:
             expected = f"a multiple of the CLE step of {experiment.general.step_ms:g} ms"
             misfit = plain.Misfit(f"{name}.step_ms", expected, plain.describe(table["step_ms"]))
             raise _complaint(experiment.path, misfit) from None
-    threads = (experiment.document.brain or {}).get("threads", 1)
-    if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
-        misfit = plain.Misfit("brain.threads", "a whole number, 1 or more", plain.describe(threads))
-        raise _complaint(experiment.path, misfit)
+    for key in ("threads", "ranks"):
+        number = (experiment.document.brain or {}).get(key, 1)
+        if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+            misfit = plain.Misfit(f"brain.{key}", "a whole number, 1 or more", plain.describe(number))
+            raise _complaint(experiment.path, misfit)
+    try:
+        _ = experiment.mpi
+    except plain.Misfit as misfit:
+        misfit.key = f"brain.mpi.{misfit.key}" if misfit.key else "brain.mpi"
+        raise _complaint(experiment.path, misfit) from None
 
 
 def _complaint(path: Path, misfit: plain.Misfit) -> BadExperiment:

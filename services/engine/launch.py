@@ -6,6 +6,7 @@ It runs no user code. As their parent it knows at once when a service dies, and 
 """
 
 import contextlib
+import importlib.util
 import json
 import os
 import shutil
@@ -21,12 +22,12 @@ from typing import Any
 
 from reafference import codec
 from reafference.config import Addresses
-from reafference.errors import PeerLost, ReafferenceError
+from reafference.errors import BadExperiment, PeerLost, ReafferenceError
 from reafference.frames import Gone, Hello, Order, Welcome
 from reafference.process import Leave, die_with, usable_cores
 from reafference.sockets import Sender, StepPeer, Waiting, Wires
 
-from . import documents, experiment
+from . import documents, experiment, mpi_job
 from .__main__ import overrides, parser
 from .experiment import Experiment
 
@@ -47,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     die_with(int(os.environ.get("REAF_PARENT_PID", "0")))
     try:
         wanted = experiment.load(parser().parse_args(given).experiment, overrides(parser().parse_args(given)))
+        check_mpi(wanted)
     except ReafferenceError as error:
         say("failed", code=error.code, text=error.text)
         return error.exit_status
@@ -126,10 +128,11 @@ class Launch:
 
     def _start(self, name: str, module: str, arguments: Sequence[str]) -> None:
         log = self._folder / f"{name}.log"
+        environment = self._environment(name)
         with log.open("wb") as errors:
             process = subprocess.Popen(
-                [sys.executable, "-m", module, *arguments],
-                env={**os.environ, **self._environment(name)},
+                self._command(name, module, arguments, environment),
+                env={**os.environ, **environment},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE if name == "engine" else errors,
                 stderr=errors,
@@ -140,10 +143,27 @@ class Launch:
         self._children[name] = Child(name, process, os.pidfd_open(process.pid))
         say("started", service=name, pid=process.pid)
 
+    def _command(self, name: str, module: str, arguments: Sequence[str], environment: Mapping[str, str]) -> list[str]:
+        if not self._is_job(name):
+            return [sys.executable, "-m", module, *arguments]
+        job = mpi_job.command(
+            module,
+            ranks=self._wanted.ranks,
+            threads=self._wanted.threads,
+            cores=usable_cores(),
+            mpi=self._wanted.mpi,
+            environment=environment,
+        )
+        return [sys.executable, "-m", "services.engine.leash", str(os.getpid()), *job]
+
+    def _is_job(self, name: str) -> bool:
+        return name == "brain" and self._wanted.ranks > 1
+
     def _environment(self, name: str) -> Mapping[str, str]:
         threads = self._wanted.threads if name == "brain" else 1
-        crowded = self._wanted.threads + 1 > usable_cores()
+        crowded = self._wanted.ranks * self._wanted.threads + 1 > usable_cores()
         return {
+            **(mpi_job.environment(self._folder, crowded=crowded) if self._is_job(name) else {}),
             "REAF_WIRES": str(self._folder),
             "REAF_PARENT_PID": str(os.getpid()),
             "PYTHONUNBUFFERED": "1",
@@ -184,10 +204,19 @@ class Launch:
         if child.name == "engine":
             self._pass_on_last_words(child)
         elif self._children["engine"].alive:
-            how = how_it_ended(child.status or 0)
-            words = _last_words(self._folder / f"{child.name}.log") if (child.status or 0) > 0 else ""
             with contextlib.suppress(PeerLost):
-                peer.send(Gone(name=child.name, how=f"{how}{words}"))
+                peer.send(self._gone(child))
+
+    def _gone(self, child: Child) -> Gone:
+        log = self._folder / f"{child.name}.log"
+        if self._is_job(child.name):
+            with contextlib.suppress(OSError):
+                how, code = mpi_job.how_it_ended(log.read_text(encoding="utf-8", errors="replace"))
+                if how:
+                    return Gone(name=child.name, how=how, code=code)
+        how = how_it_ended(child.status or 0)
+        words = _last_words(log) if (child.status or 0) > 0 else ""
+        return Gone(name=child.name, how=f"{how}{words}")
 
     def _pass_on_last_words(self, engine: Child) -> None:
         assert engine.process.stdout is not None
@@ -248,15 +277,34 @@ class Launch:
         return PeerLost.exit_status if status is None or status < 0 else status
 
 
+def check_mpi(wanted: Experiment) -> None:
+    """Raises BadExperiment if the brain shall be several processes and this machine cannot start them."""
+    if wanted.ranks == 1:
+        return
+    if wanted.mpi.hostfile and not Path(wanted.mpi.hostfile).is_file():
+        raise BadExperiment(f"brain.mpi.hostfile: there is no file {wanted.mpi.hostfile!r}")
+    missing = [
+        *(["mpiexec (Debian: apt install openmpi-bin)"] if shutil.which("mpiexec") is None else []),
+        *(["the package mpi4py (make venv)"] if importlib.util.find_spec("mpi4py") is None else []),
+    ]
+    if missing:
+        raise BadExperiment(
+            f"brain.ranks: a brain of {wanted.ranks} processes needs {' and '.join(missing)}, and NEST with MPI "
+            "(make nest-mpi); without them use threads (--ranks 1 --threads N)"
+        )
+
+
 def warnings(wanted: Experiment) -> list[str]:
     """What a person should know before such a run."""
-    cores = usable_cores()
-    if wanted.threads > cores:
-        return [
-            f"the brain asks for {wanted.threads} threads, but this machine has {cores} "
-            f"core{'s' if cores > 1 else ''}: steps will be slower than with --threads {cores}"
-        ]
-    return []
+    cores, ranks, threads = usable_cores(), wanted.ranks, wanted.threads
+    if ranks * threads <= cores or wanted.mpi.hostfile:
+        return []
+    asked = f"{threads} threads" if ranks == 1 else f"{ranks} ranks of {threads} thread{'s' if threads > 1 else ''}"
+    better = f"--threads {cores}" if ranks == 1 else f"--ranks {min(ranks, cores)} --threads {max(1, cores // ranks)}"
+    return [
+        f"the brain asks for {asked}, but this machine has {cores} core{'s' if cores > 1 else ''}: its threads take "
+        f"turns and wait without spinning, so steps will be slower than with {better}"
+    ]
 
 
 def how_it_ended(status: int) -> str:

@@ -7,13 +7,15 @@ import gc
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from reafference import codec, declare
+from reafference import codec, declare, plain
 from reafference.clock import NS_PER_MS, Deadline
 from reafference.config import Addresses
 from reafference.errors import (
+    BadExperiment,
     NotAllowed,
     OutOfOrder,
     PeerLost,
@@ -27,6 +29,8 @@ from reafference.frames import (
     PROTOCOL,
     Bye,
     Clock,
+    Edit,
+    Edited,
     ErrorFrame,
     Frame,
     Gone,
@@ -35,8 +39,10 @@ from reafference.frames import (
     Hello,
     Message,
     Order,
+    Outcome,
     Packed,
     Ports,
+    PortsNote,
     Prepare,
     Progress,
     Ready,
@@ -55,8 +61,10 @@ from reafference.sockets import BusOut, PulseHost, Sender, StepHost, TapOut, Wai
 from reafference.topics import parsed
 
 from . import barrier as b
-from . import documents
-from .experiment import Experiment
+from . import documents, edits
+from . import transfer as transfer_functions
+from .edits import SCHEDULE, Edits, Wish
+from .experiment import PARTICIPANTS, Experiment, Planned
 from .measures import Measures
 from .pace import Pace
 from .profile import Profile, Row
@@ -72,10 +80,11 @@ _STATE_EVERY_NS = 50 * NS_PER_MS
 _TURN_MS = 250
 _SETTLE_MS = 1
 _FOR_EVER = 0.0
+_FIRST_WITH_EDITS = (1, 1)
 
 
 class Loop:
-    """One run of one experiment, from the lobby to the last document."""
+    """One run of one experiment, from the lobby to the last document; after a full reset another one."""
 
     def __init__(
         self,
@@ -90,7 +99,8 @@ class Loop:
         autostart: bool = True,
     ) -> None:
         self._experiment, self._declarations, self._addresses = experiment, declarations, addresses
-        self._folder, self._leave, self._log = folder, leave, log
+        self._folder = self._first_folder = folder
+        self._leave, self._log = leave, log
         record = experiment.document.record
         self._sender = Sender("engine", documents.new_run_id())
         self._host = StepHost(wires, addresses.step, self._sender)
@@ -107,6 +117,17 @@ class Loop:
             autostart=autostart,
         )
         self._operators: dict[str, Role] = {}
+        self._versions: dict[str, tuple[int, int]] = {}
+        self._echoes: dict[str, tuple[str, str]] = {}
+        self._schedule: dict[int, list[Planned]] = {}
+        for planned in experiment.document.schedule:
+            self._schedule.setdefault(experiment.border(planned), []).append(planned)
+        self._stop_asked = self._over = False
+        self._begin_run()
+        self._allow(_JOIN_S)
+
+    def _begin_run(self) -> None:
+        """Everything that belongs to one run only."""
         self._ports: dict[str, Ports] = {}
         self._halted: dict[str, Halted] = {}
         self._early: dict[str, StepDone] = {}
@@ -114,19 +135,24 @@ class Loop:
         self._transfer: Transfer | None = None
         self._measures: Measures | None = None
         self._want: dict[str, tuple[str, ...]] = {}
+        self._edits = Edits()
         self.profile = Profile()
         self._row: Row | None = None
         self._owed: list[Clock | Packed | Row] = []
         self._row_began_ns = self._granted_ns = self._short_since_ns = self._committed = 0
-        pace = experiment.general.pace
-        self._pace = Pace(int(experiment.dt_ns / pace) if pace else 0)
+        pace = self._experiment.general.pace
+        self._pace = Pace(int(self._experiment.dt_ns / pace) if pace else 0)
         self._next_state_ns = 0
-        self._allow(_JOIN_S)
-        self._stop_asked = self._opened = self._over = False
+        self._opened = False
         self._stop: RunStop | None = None
 
+    @property
+    def folder(self) -> Path:
+        """The folder of the run that is going on, or was the last one."""
+        return self._folder
+
     def run(self) -> RunStop:
-        """Run until everything has stopped; the last document of the run."""
+        """Run until everything has stopped; the last document of the last run."""
         while not self._over:
             self._wait()
             self._follow(self._arriving())
@@ -137,7 +163,9 @@ class Loop:
 
     @property
     def exit_status(self) -> int:
-        return self._barrier.error.exit_status if self._barrier.error else 0
+        if self._barrier.error is not None:
+            return self._barrier.error.exit_status
+        return self._stop.exit_status if self._stop else 0
 
     def _follow(self, events: Iterable[b.Event]) -> None:
         """Apply each event as it comes, and those that follow from it in order."""
@@ -190,8 +218,12 @@ class Loop:
                 self._commit(step)
             case b.Grant(step, names):
                 return self._grant(step, names)
+            case b.SendEdit(name):
+                return self._send_edit(name)
             case b.SendHalt(step, names):
                 return self._send_halt(step, names)
+            case b.Restart():
+                self._restart()
             case b.Tell(state):
                 self._tell(state)
             case b.Conclude(error, culprit):
@@ -234,12 +266,22 @@ class Loop:
                 yield b.HasHalted(name)
             case Order():
                 self._check_operator(name)
-                self._log.info("order", what=frame.what, by=name, reason=frame.reason)
-                yield b.Ordered(frame.what)
+                self._log.info("order", what=frame.what, scope=frame.scope, by=name, reason=frame.reason)
+                yield from self._ordered(name, frame)
+            case Edit():
+                self._check_operator(name)
+                yield from self._wished(name, frame)
+            case Edited():
+                self._check_role(name, "participant")
+                yield from self._edited(name, frame)
             case Gone():
                 self._check_operator(name)
                 self._log.warning("service gone", peer=frame.name, how=frame.how)
-                yield b.Lost(frame.name, frame.how)
+                # What the service itself said of its end is more than that it has ended.
+                error = from_code(frame.code, frame.how)
+                yield b.Failed(frame.name, error) if frame.code else b.Lost(frame.name, frame.how)
+            case ErrorFrame() if "edit" in frame.detail:
+                yield from self._refused(name, frame)
             case ErrorFrame():
                 self._log.warning("error frame", peer=name, code=frame.code, text=frame.text)
                 yield b.Failed(name, from_code(frame.code, frame.text, frame.detail))
@@ -261,19 +303,27 @@ class Loop:
             raise NotAllowed(f"this experiment has no place for a {hello.role} called {name!r}")
         if member is not None and (self._barrier.state != "lobby" or member.arrived):
             raise OutOfOrder(f"a run is going on: {name} can join the next one")
-        self._send(name, self._welcome_frame(member is not None))
+        self._versions[name] = min(hello.highest, PROTOCOL)
+        self._send(name, self._welcome_frame(name, with_pulse=member is not None))
         if member is None:
             self._operators[name] = hello.role
             self._send(name, self._state_note())
         else:
-            self._pulse.watch(name)
+            self._watch(name, hello.ranks)
             yield b.Arrived(name)
 
-    def _welcome_frame(self, with_pulse: bool) -> Welcome:
+    def _watch(self, name: str, ranks: tuple[int, ...]) -> None:
+        """Expect the pulse of a member, and of each further rank that has one of its own."""
+        self._echoes[name] = (name, "rank 0 gave " if ranks else "")
+        self._echoes |= {f"{name}.{rank}": (name, f"rank {rank} gave ") for rank in ranks}
+        for echo in (name, *(f"{name}.{rank}" for rank in ranks)):
+            self._pulse.watch(echo)
+
+    def _welcome_frame(self, name: str, *, with_pulse: bool) -> Welcome:
         where, record = self._addresses, self._experiment.document.record
         return Welcome(
             run=self._sender.run,
-            version=PROTOCOL,
+            version=self._versions[name],
             bus=where.bus_in,
             tap=where.tap if record.enabled else "",
             pulse_beat=where.pulse_beat if with_pulse else "",
@@ -317,9 +367,10 @@ class Loop:
             self._publisher.seqs[f"{name}/{stream}"] = seq
 
     def _by_the_clock(self) -> Iterator[b.Event]:
-        for name in self._pulse.turn():
-            self._pulse.forget(name)
-            yield b.Lost(name, "no sign of life for 2 s")
+        for echo in self._pulse.turn():
+            self._pulse.forget(echo)
+            name, which = self._echoes[echo]
+            yield b.Lost(name, f"{which}no sign of life for 2 s")
         if self._leave.asked and not self._stop_asked:
             self._stop_asked = True
             yield b.Ordered("stop")
@@ -356,7 +407,8 @@ class Loop:
             self._warn(message)
         if messages and self._experiment.general.on_error == "halt":
             return [b.Failed("engine", self._halting(messages[0], step))]
-        return [] if step and self._pace.hold(ended) else [b.Coupled()]
+        planned = [self._planned(entry) for entry in self._schedule.get(step, ())]
+        return planned if step and self._pace.hold(ended) else [*planned, b.Coupled()]
 
     def _halting(self, message: Message, step: int) -> TransferFailed:
         text = message.text.rsplit(";", 1)[0]
@@ -368,7 +420,7 @@ class Loop:
 
     def _resolve(self) -> Transfer:
         """All ports are known: find what transfer functions and measures name."""
-        simulators = {name: self._ports[name] for name in self._experiment.participants}
+        simulators = self._simulators()
         transfer = Transfer(
             self._declarations,
             simulators,
@@ -377,18 +429,28 @@ class Loop:
             log=self._log.bind(source="transfer"),
         )
         self._measures = Measures(self._experiment.document.measures, simulators)
-        for name in simulators:
-            self._want[name] = tuple(sorted({*transfer.want(name), *self._measures.want(name)}))
+        self._ask_for(transfer, self._measures)
         return transfer
 
+    def _simulators(self) -> dict[str, Ports]:
+        return {name: self._ports[name] for name in self._experiment.participants}
+
+    def _ask_for(self, transfer: Transfer, measures: Measures) -> None:
+        """Let what somebody reads ride in the answers."""
+        for name in self._experiment.participants:
+            self._want[name] = tuple(sorted({*transfer.want(name), *measures.want(name)}))
+
     def _open_run(self) -> None:
-        simulators = {name: self._ports[name] for name in self._experiment.participants}
+        simulators = self._simulators()
         start = documents.start_document(self._experiment, self._sender.run, simulators)
         self._publisher.publish("start", start, "run")
         self._opened = True
         for name, ports in simulators.items():
             for text in ports.facts.get("warnings", ()):
                 self._warn(Message(severity="warning", source=name, type="loading", text=text))
+        for text in self._experiment.never_made():
+            self._warn(Message(severity="warning", source=SCHEDULE, type="loading", text=text))
+        gc.unfreeze()
         gc.collect()
         gc.freeze()
 
@@ -454,12 +516,12 @@ class Loop:
         return lost
 
     def _conclude(self, error: ReafferenceError | None, culprit: str) -> None:
-        early = self._barrier.ending and len(self.profile) < self._experiment.general.steps
         self._stop = documents.stop_document(
             self._experiment,
             self.profile,
             self._halted,
-            stopped_early=early,
+            outcome=self._outcome(),
+            cancelled=self._barrier.cancelled,
             error=error,
             culprit=culprit,
             seqs=self._publisher.seqs,
@@ -477,6 +539,36 @@ class Loop:
             self._publisher.publish("stop", self._stop, "run")
         self._to_operators(self._stop)
 
+    def _outcome(self) -> Outcome:
+        """How the run ends, if nothing is wrong."""
+        if self._barrier.resetting:
+            return "reset"
+        early = self._barrier.ending and len(self.profile) < self._experiment.general.steps
+        return "stopped" if early else "finished"
+
+    def _restart(self) -> None:
+        """Begin another run of the same experiment: all is as at the start, but everybody is here."""
+        self._write_profile()
+        documents.remove_if_unused(self._folder)
+        self._folder = documents.make_next_run_folder(self._first_folder)
+        self._sender.run = documents.new_run_id()
+        self._publisher.begin()
+        self._begin_run()
+        # Loaded again, for there may be variables in the file.
+        script = self._experiment.transfer_file()
+        self._declarations = transfer_functions.load(*script, self._experiment.folder) if script else []
+        self._log.info("reset", run=self._sender.run, folder=str(self._folder))
+        for name in tuple(self._operators):
+            self._send(name, self._welcome_frame(name, with_pulse=False))
+
+    def _write_profile(self) -> None:
+        if not len(self.profile):
+            return
+        try:
+            self.profile.write_csv(self._folder / "profile.csv", self._experiment.dt_ns)
+        except OSError as error:
+            self._log.warning("profile not written", text=str(error))
+
     def _finish(self) -> None:
         assert self._stop is not None
         late = self._barrier.error
@@ -488,6 +580,7 @@ class Loop:
             self._send(name, Bye())
         self._over = True
         self._await_byes()
+        self._write_profile()
 
     def _await_byes(self) -> None:
         """Let members answer before the sockets close: a message that nobody takes would hold them up."""
@@ -498,6 +591,143 @@ class Loop:
             for name, parts in self._host.receive():
                 if parts and parts[0] == Bye.kind.encode():
                     left.discard(name)
+
+    # --- edits --------------------------------------------------------------------------------------
+
+    def _ordered(self, by: str, order: Order) -> Iterator[b.Event]:
+        if order.what == "reset" and order.scope in PARTICIPANTS:
+            yield from self._wished(by, Edit(id=0, to=order.scope, what="reset"))
+            self._send(by, self._state_note())
+        else:
+            yield b.Ordered(order.what, by)
+
+    def _wished(self, by: str, edit: Edit) -> Iterator[b.Event]:
+        """An operator wants an edit: it waits for its turn, or cannot be."""
+        try:
+            self._check_target(edit.to)
+            self._check_time(edit.to)
+        except ReafferenceError as error:
+            self._reject(Wish(by, edit), error)
+            return
+        self._log.info("edit", to=edit.to, what=edit.what, by=by)
+        self._edits.add(Wish(by, edit))
+        yield b.Wanted(edit.to)
+
+    def _planned(self, planned: Planned) -> b.Event:
+        """An edit of the experiment file whose time has come."""
+        self._check_target(planned.to)
+        edit = Edit(id=0, to=planned.to, what=planned.what, arguments=planned.arguments, timeout_s=planned.timeout_s)
+        self._edits.add(Wish(SCHEDULE, edit))
+        return b.Wanted(planned.to)
+
+    def _check_target(self, to: str) -> None:
+        participants = self._experiment.participants
+        if to not in participants:
+            known = " or ".join(map(repr, participants))
+            raise BadExperiment(
+                f"there is no participant {to!r} to edit: name {known}{plain.nearest(to, participants)}"
+            )
+        version = self._versions[to]
+        if version < _FIRST_WITH_EDITS:
+            spoken = ".".join(map(str, version))
+            raise WrongVersion(f"the {to} speaks protocol {spoken}, which has no edits: upgrade it")
+
+    def _check_time(self, to: str) -> None:
+        state = self._barrier.state
+        if state not in ("ready", "running", "paused"):
+            raise OutOfOrder(f"nothing can be edited while the run is in the state {state!r}")
+        if state != "running" and not self._barrier.at_border(to):
+            raise OutOfOrder(
+                f"the run is paused in the middle of a step of the {to}: resume it, and ask for the edit while it runs"
+            )
+
+    def _send_edit(self, name: str) -> list[b.Event]:
+        self._end_of_steps()
+        edit = self._edits.begin()
+        self._allow(edits.limit_s(edit, self._experiment.general))
+        return self._request({name: edit})
+
+    def _edited(self, name: str, frame: Edited) -> Iterator[b.Event]:
+        if not self._edits.awaits(name, frame.id):
+            return  # of a run that has ended meanwhile
+        wish, took_ns = self._edits.end()
+        failed = [] if frame.ports is None else self._take_ports(name, frame.ports)
+        self._tell_change(wish, took_ns, frame.result)
+        self._send_to(wish, replace(frame, id=wish.edit.id, step=self._barrier.step))
+        self._allow_on()
+        yield failed[0] if failed else b.Settled(name)
+
+    def _refused(self, name: str, frame: ErrorFrame) -> Iterator[b.Event]:
+        """Everything is as it was; an experiment whose own edit cannot be made is not the one that was meant."""
+        if not self._edits.awaits(name, frame.detail["edit"]):
+            return
+        wish, took_ns = self._edits.end()
+        self._tell_change(wish, took_ns, code=frame.code, text=frame.text)
+        self._reject(wish, from_code(frame.code, frame.text, frame.detail))
+        self._allow_on()
+        if wish.by == SCHEDULE:
+            t_s = self._barrier.step * self._experiment.dt_ns / 1e9
+            text = f"the edit {wish.edit.what!r} that is scheduled for {t_s:g} s was refused: {frame.text}"
+            yield b.Failed("engine", from_code(frame.code, text, frame.detail))
+        else:
+            yield b.Settled(name)
+
+    def _take_ports(self, name: str, ports: Ports) -> list[b.Event]:
+        """From now on these are the ports of `name`; what follows if that breaks a transfer function."""
+        assert self._transfer is not None
+        assert self._measures is not None
+        step, t_ns = self._barrier.step, self._barrier.step * self._experiment.dt_ns
+        self._ports[name] = ports
+        simulators = self._simulators()
+        messages = self._transfer.rewire(name, simulators, step, t_ns)
+        flaws = self._measures.rewire(simulators)
+        self._ask_for(self._transfer, self._measures)
+        note = PortsNote(step=step, t_ns=t_ns, ports=documents.all_ports(simulators))
+        self._publisher.publish("ports", note, "run")
+        for message in messages:
+            self._warn(message)
+        for text in flaws:
+            self._warn(Message(step=step, t_ns=t_ns, severity="warning", source=name, type="loading", text=text))
+        if messages and self._experiment.general.on_error == "halt":
+            return [b.Failed("engine", self._halting(messages[0], step))]
+        return []
+
+    def _tell_change(
+        self, wish: Wish, took_ns: int, result: Mapping[str, Any] | None = None, code: str = "", text: str = ""
+    ) -> None:
+        step = self._barrier.step
+        note = edits.change(
+            wish,
+            step=step,
+            t_ns=step * self._experiment.dt_ns,
+            took_ns=took_ns,
+            result=result,
+            code=code,
+            text=text,
+        )
+        self._publisher.publish("edits", note)
+
+    def _reject(self, wish: Wish, error: ReafferenceError) -> None:
+        self._log.warning("edit refused", to=wish.edit.to, what=wish.edit.what, by=wish.by, text=error.text)
+        detail = {**error.detail, "edit": wish.edit.id}
+        self._send_to(wish, ErrorFrame(step=self._barrier.step, code=error.code, text=error.text, detail=detail))
+
+    def _reject_all(self) -> None:
+        """The run ends: nobody shall wait for an edit any more."""
+        cause = self._barrier.error
+        for wish in self._edits.drop():
+            why = f": {cause.text}" if cause else ""
+            text = f"the run ended before the edit {wish.edit.what!r} was carried out{why}"
+            self._reject(wish, from_code(cause.code if cause else OutOfOrder.code, text))
+
+    def _send_to(self, wish: Wish, frame: Frame) -> None:
+        if wish.by != SCHEDULE:
+            self._send(wish.by, frame)
+
+    def _allow_on(self) -> None:
+        """The edit is over: what holds in the present state holds again."""
+        running = self._barrier.state == "running"
+        self._allow(self._experiment.general.step_timeout_s if running else _FOR_EVER)
 
     # --- telling ------------------------------------------------------------------------------------
 
@@ -530,11 +760,13 @@ class Loop:
     def _tell(self, state: State) -> None:
         if state in ("paused", "stopping", "fault"):
             self._end_of_steps()
+        if state in ("stopping", "fault"):
+            self._reject_all()
         note = self._state_note()
         self._to_operators(note)
         self._publisher.publish("state", note)
         self._next_state_ns = time.monotonic_ns() + _STATE_EVERY_NS
-        if state in ("ready", "paused"):
+        if state in ("ready", "paused") and not self._barrier.editing:
             self._allow(_FOR_EVER)  # a person may take as long as they like
         if state != "running":
             self._log.info("state", state=state, step=self._barrier.step)

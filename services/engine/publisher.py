@@ -13,6 +13,10 @@ class Publisher:
         self.seqs: dict[str, int] = {}
         self._topics: dict[tuple[str, str], tuple[str, bytes]] = {}
 
+    def begin(self) -> None:
+        """Count from 0 again, for the run that the sender signs for now."""
+        self.seqs, self._topics = {}, {}
+
     def sign(self, stream: str, frame: Frame, service: str = "engine") -> Packed:
         """Encode `frame` as the next one of its stream."""
         known = self._topics.get((service, stream))

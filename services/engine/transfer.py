@@ -21,7 +21,7 @@ import numpy as np
 
 from reafference import declare, plain
 from reafference.errors import BadExperiment, PortMismatch, ScriptError
-from reafference.frames import Array, Message, Ports
+from reafference.frames import Array, Message, MessageType, Ports
 
 from . import ports as addresses
 from .ports import Place
@@ -32,13 +32,17 @@ Values = dict[str, dict[str, Array]]
 
 @dataclass(slots=True)
 class Function:
-    """One transfer function, resolved against the ports of this run."""
+    """One transfer function, resolved against the ports of this run.
+
+    `flaw` says why it cannot be called with the ports as they are now; empty if it can.
+    """
 
     declaration: declare.Declaration
     reads: tuple[Place, ...]
     writes: tuple[Place, ...]
     injected: tuple[str, ...]
     active: bool = True
+    flaw: str = ""
     state: SimpleNamespace = field(default_factory=SimpleNamespace)
 
     @property
@@ -90,11 +94,32 @@ class Transfer:
 
     def want(self, participant: str) -> tuple[str, ...]:
         """Output ports of `participant` that functions read and that must therefore ride in its answers."""
-        read = (place for f in self.functions for place in f.reads)
+        read = (place for f in self.functions if not f.flaw for place in f.reads)
         return tuple(sorted({p.port.name for p in read if p.participant == participant}))
 
     def switched_off(self) -> list[str]:
-        return [f.name for f in self.functions if not f.active]
+        return [f.name for f in self.functions if not f.active or f.flaw]
+
+    def rewire(self, participant: str, ports: Mapping[str, Ports], step: int, t_ns: int) -> list[Message]:
+        """Take the ports as they are now, those of `participant` having changed; variables stay.
+
+        What it gave is at rest again; what it takes keeps its value where the port is what it was. For each function
+        that names a port which is gone there is a message: it is not called until the port is there again.
+        """
+        self.values[participant] = {port.name: port.resting() for port in ports[participant].outputs}
+        before = self.inputs[participant]
+        self.inputs[participant] = {port.name: port.kept(before.get(port.name)) for port in ports[participant].inputs}
+        messages = []
+        for function in self.functions:
+            try:
+                resolved = _resolve(function.declaration, ports)
+            except PortMismatch as error:
+                if not function.flaw:
+                    messages.append(_flawed(function, error, step, t_ns))
+                function.flaw = error.text
+            else:
+                function.reads, function.writes, function.flaw = resolved.reads, resolved.writes, ""
+        return messages
 
     def evaluate(self, t_ns: int, step: int) -> list[Message]:
         """Call every active function once; `step` steps are complete, the last one ended at `t_ns`.
@@ -106,7 +131,7 @@ class Transfer:
         limit = self._alarm.ring_after
         messages = []
         for function in self.functions:
-            if not function.active:
+            if not function.active or function.flaw:
                 continue
             try:
                 limit(self._timeout_s)
@@ -195,12 +220,17 @@ def _compiled(shown: str, text: str) -> CodeType:
 
 @contextmanager
 def _importable(folder: Path) -> Iterator[None]:
-    """Let a script import the modules beside it."""
+    """Let a script import the modules beside it; who loads it again gets them anew, with the variables in them."""
     sys.path.insert(0, str(folder))
+    before = set(sys.modules)
     try:
         yield
     finally:
         sys.path.remove(str(folder))
+        for name in set(sys.modules) - before:
+            file = getattr(sys.modules[name], "__file__", None)
+            if file and Path(file).is_relative_to(folder):
+                del sys.modules[name]
 
 
 # --- resolving ---------------------------------------------------------------------------------------
@@ -370,17 +400,29 @@ def _message(function: Function, error: BaseException, step: int, t_ns: int) -> 
     else:
         line = _deepest_line(error.__traceback__, code.co_filename) or code.co_firstlineno
         text = str(error) if isinstance(error, Late) else f"transfer function {function.name!r}: {_phrase(error)}"
+    kind: MessageType = "timeout" if isinstance(error, Late) else "runtime"
+    return _about(function, line, kind, f"{text}; it is switched off and its last values are held", step, t_ns)
+
+
+def _flawed(function: Function, error: PortMismatch, step: int, t_ns: int) -> Message:
+    line = function.declaration.function.__code__.co_firstlineno
+    return _about(function, line, "loading", f"{error.text}; it is not called until there is such a port", step, t_ns)
+
+
+def _about(function: Function, line: int, kind: MessageType, text: str, step: int, t_ns: int) -> Message:
+    """A message about a line of this function."""
+    file = function.declaration.function.__code__.co_filename
     return Message(
         step=step,
         t_ns=t_ns,
         severity="error",
         source="transfer function",
-        type="timeout" if isinstance(error, Late) else "runtime",
-        text=f"{text}; it is switched off and its last values are held",
+        type=kind,
+        text=text,
         function=function.name,
-        file=code.co_filename,
+        file=file,
         line=line,
-        line_text=linecache.getline(code.co_filename, line).strip(),
+        line_text=linecache.getline(file, line).strip(),
     )
 
 

@@ -2,7 +2,9 @@
 
 (nothing)            join the engine and record what comes on the tap
 export RUN [--out F] CSV and HDF5 of a run
+figures RUN          draw the figures its experiment asks for
 overview RUN         draw overview.png
+rates RUN            mean rate of each recorded population, and rhythms
 mend RUN             give a recording that was cut its index again, and a summary
 verify RUN           compare the recording with the digests of the run
 """
@@ -88,7 +90,9 @@ class _Recorder:
         """Whether this was the last one."""
         match frame:
             case Prepare():
-                self._sink = Sink(Path(frame.plan.folder), int(frame.plan.settings["window_steps"]))
+                plan = frame.plan
+                self._sink = Sink(Path(plan.folder), int(plan.settings["window_steps"]), run=plan.run)
+                self._link.begin(plan.run)
                 self._link.send(Ready(ports=Ports()))
             case Halt():
                 self._halt(begun=frame.begun)
@@ -132,6 +136,9 @@ class _Recorder:
         if self._sink:
             self._finish(self._sink)
             steps = self._sink.acknowledged
+        if not self._failed:
+            # What comes from now on belongs to another run, and waits until its recording is there.
+            self._sink = None
         self._link.send(Halted(step=steps - 1, facts={"peak_rss_mb": peak_rss_mb()}))
 
     def _finish(self, sink: Sink) -> None:

@@ -2,12 +2,14 @@
 
 CSV: one file per stream (`sinks.csv`, `joints.csv`, `muscles.csv`, `spikes.csv`, `profile.csv`, …), one row per step
 (per spike in `spikes.csv`), columns `<array>_<label>_<unit>`. HDF5: one group per stream, one dataset per array with
-the steps along the first axis, units and labels as attributes. Pictures are in the HDF5 file only.
+the steps along the first axis, units and labels as attributes. Pictures are in the HDF5 file only. What a stream has
+after an edit has given it other arrays stands apart, as `sinks_from_step_500`; `edits.csv` tells of the edits.
 """
 
 import csv
 import json
 import re
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,9 +18,9 @@ from typing import Any, TextIO
 import h5py
 import numpy as np
 
-from reafference import plain
+from reafference import jsontext, plain
 from reafference.errors import BadExperiment
-from reafference.frames import Array, Port
+from reafference.frames import Array, Port, Ports
 
 from .reader import Run, Sample
 from .store import read_summary
@@ -45,9 +47,29 @@ def export(run: Run, folder: Path) -> list[Path]:
                 tables.add(sample)
                 book.add(sample)
             book.close()
-            return [*tables.paths, folder / HDF5]
+            return [*tables.paths, *_edits(run, folder), folder / HDF5]
     except OSError as error:
         raise BadExperiment(f"{folder} cannot be written: {error}") from None
+
+
+def _edits(run: Run, folder: Path) -> list[Path]:
+    """edits.csv, if anything was changed in the course of the run."""
+    if not run.changes:
+        return []
+    path = folder / "edits.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["step", "t_s", "by", "to", "what", "arguments", "refused_because"])
+        for change in run.changes:
+            arguments = json.dumps(plain.dump(change.arguments), default=_size_of)
+            t_s = f"{change.t_ns / 1e9:.9g}"
+            writer.writerow([change.step, t_s, change.by, change.to, change.what, arguments, change.text])
+    return [path]
+
+
+def _size_of(raw: bytes) -> str:
+    """Bytes have no place in a table."""
+    return f"{len(raw)} bytes"
 
 
 # --- CSV -----------------------------------------------------------------------------------------------
@@ -58,18 +80,20 @@ class _Tables:
 
     def __init__(self, run: Run, folder: Path, stack: ExitStack) -> None:
         self._run, self._folder, self._stack = run, folder, stack
-        self._populations = population_of(run)
+        self._populations: dict[int, str] = {}
+        self._port_changes = deque(run.port_changes)
         self._files: dict[str, TextIO] = {}
-        self._writers: dict[str, Any] = {}
+        self._writers: dict[tuple[str, int], Any] = {}
         self.paths: list[Path] = []
 
     def add(self, sample: Sample) -> None:
-        ports = self._run.ports[sample.topic]
+        ports = self._run.ports_of(sample)
         if not _is_table(ports):
             return
-        writer = self._writers.get(sample.topic) or self._open(sample.topic, ports)
+        writer = self._writers.get((sample.topic, sample.since)) or self._open(sample, ports)
         time_s = f"{sample.t_ns / 1e9:.9g}"
         if "sender" in ports and "time_ns" in ports:
+            self._follow_populations(sample.step)
             for sender, time_ns in zip(sample.arrays["sender"], sample.arrays["time_ns"], strict=True):
                 population = self._populations.get(int(sender), "")
                 writer.writerow([f"{int(time_ns) / 1e9:.7f}", int(sender), population])
@@ -81,10 +105,15 @@ class _Tables:
             row.extend([""] * width if array is None else _cells(array, port))
         writer.writerow(row)
 
-    def _open(self, topic: str, ports: Mapping[str, Port]) -> Any:
-        path = self._folder / f"{_file_name(topic)}.csv"
+    def _follow_populations(self, step: int) -> None:
+        """Which neurons belong where may change with the brain."""
+        while self._port_changes and self._port_changes[0][0] <= step:
+            self._populations = _population_of(self._port_changes.popleft()[1])
+
+    def _open(self, sample: Sample, ports: Mapping[str, Port]) -> Any:
+        path = self._folder / f"{_file_name(sample.topic)}{_from_step(sample)}.csv"
         file = self._stack.enter_context(path.open("w", newline="", encoding="utf-8"))
-        writer = self._writers[topic] = csv.writer(file)
+        writer = self._writers[sample.topic, sample.since] = csv.writer(file)
         self.paths.append(path)
         if "sender" in ports and "time_ns" in ports:
             writer.writerow(["time_s", "sender", "population"])
@@ -94,8 +123,12 @@ class _Tables:
 
 
 def population_of(run: Run) -> dict[int, str]:
-    """The population of every recorded neuron, by node id."""
-    brain = run.start.ports.get("brain")
+    """The population of every recorded neuron, by node id, as it was when the run began."""
+    return _population_of(run.start.ports)
+
+
+def _population_of(ports: Mapping[str, Ports]) -> dict[int, str]:
+    brain = ports.get("brain")
     recorders = brain.facts.get("recorders", {}) if brain else {}
     names: dict[int, str] = {}
     for labels in recorders.values():
@@ -103,6 +136,11 @@ def population_of(run: Run) -> dict[int, str]:
             for first, last in ranges:
                 names.update(dict.fromkeys(range(first, last + 1), label))
     return names
+
+
+def _from_step(sample: Sample) -> str:
+    """What is put behind the name of a stream whose ports have become others in the course of the run."""
+    return f"_from_step_{sample.since}" if sample.since else ""
 
 
 def _is_table(ports: Mapping[str, Port]) -> bool:
@@ -134,7 +172,8 @@ def _columns(array: str, port: Port) -> Iterator[str]:
         return
     for label in first:
         for rest in np.ndindex(*port.shape[1:]):
-            inner = "".join(f"_{_AXES.get(port.shape[1:], '0123456789')[i]}" for i in rest)
+            axes = _AXES.get(port.shape[1:])
+            inner = "".join(f"_{axes[i] if axes else i}" for i in rest)
             yield f"{array}{label}{inner}{ending}"
 
 
@@ -153,7 +192,7 @@ class _Book:
 
     def __init__(self, run: Run, file: h5py.File) -> None:
         self._run, self._file = run, file
-        self._pending: dict[str, list[Sample]] = {}
+        self._pending: dict[tuple[str, int], list[Sample]] = {}
         start = run.start
         file.attrs.update(
             {
@@ -164,26 +203,26 @@ class _Book:
                 "seed": start.seed,
                 "dt_ns": start.dt_ns,
                 "steps": run.steps,
-                "parameters": json.dumps(plain.dump(start.parameters)),
-                "versions": json.dumps(plain.dump(start.versions)),
-                "summary": json.dumps(read_summary(run.folder)),
+                "parameters": jsontext.dumps(plain.dump(start.parameters)),
+                "versions": jsontext.dumps(plain.dump(start.versions)),
+                "summary": jsontext.dumps(read_summary(run.folder)),
             }
         )
 
     def add(self, sample: Sample) -> None:
-        batch = self._pending.setdefault(sample.topic, [])
+        batch = self._pending.setdefault((sample.topic, sample.since), [])
         batch.append(sample)
         if len(batch) >= _BATCH:
-            self._append(sample.topic)
+            self._append(sample.topic, sample.since)
 
     def close(self) -> None:
-        for topic in list(self._pending):
-            self._append(topic)
+        for topic, since in list(self._pending):
+            self._append(topic, since)
 
-    def _append(self, topic: str) -> None:
-        samples = self._pending.pop(topic)
-        group = self._file.require_group(topic)
-        for name, port in self._run.ports[topic].items():
+    def _append(self, topic: str, since: int) -> None:
+        samples = self._pending.pop((topic, since))
+        group = self._file.require_group(f"{topic}{_from_step(samples[0])}")
+        for name, port in self._run.ports_of(samples[0]).items():
             there = [sample for sample in samples if name in sample.arrays]
             if not there:
                 continue

@@ -10,47 +10,25 @@ from typing import Any
 
 import matplotlib
 import numpy as np
-
-from reafference.errors import BadExperiment
-from reafference.frames import Array, Port
-
-from .export import population_of
-from .reader import Run
-from .store import read_summary
-
-matplotlib.use("Agg")  # no screen is needed, and none is looked for
-
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-_PAPER, _INK, _MUTED, _LINE = "#fbfaf7", "#191d1c", "#5f6763", "#d6d3ca"
-_EXCITATORY, _INHIBITORY, _NEITHER = "#1f6f8b", "#b5452c", "#3c4442"
+from reafference.errors import BadExperiment
+from reafference.frames import Array, Port
+
+from . import look
+from .export import population_of
+from .reader import Run
+
 _LINES = ("#1f6f8b", "#b5452c", "#5b8c3a", "#8a5aa8", "#b07a12", "#2f8f83", "#b04a7b", "#5c6b73")
 # An active muscle is red, an inactive one blue: the convention of the field's 3-D views.
 _ACTIVITY = LinearSegmentedColormap.from_list("activity", ["#3d6fb6", "#e9e4da", "#c8321f"])
 _VOLTAGE = LinearSegmentedColormap.from_list("voltage", ["#f6f3ea", "#e2b04a", "#b5452c", "#4a1526"])
 _MOST_SPIKES = 80_000
 _MOST_LINES = 8
-_STYLE: dict[Any, Any] = {
-    "font.size": 8.5,
-    "font.family": ["DejaVu Sans"],
-    "figure.facecolor": _PAPER,
-    "axes.facecolor": _PAPER,
-    "axes.edgecolor": _LINE,
-    "axes.labelcolor": _MUTED,
-    "axes.titlesize": 9.5,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.titlecolor": _INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "xtick.color": _MUTED,
-    "ytick.color": _MUTED,
-    "xtick.major.size": 2.5,
-    "ytick.major.size": 2.5,
-}
+_MOST_NAMES = 30
 
 # Inches.
 _COLUMN_WIDTH, _LABELS, _TAIL, _GAP, _TOP, _BOTTOM = 5.0, 1.05, 0.95, 0.5, 0.95, 0.5
@@ -87,7 +65,7 @@ def draw(run: Run, path: Path) -> Path:
     """
     if not run.steps:
         raise BadExperiment(f"{run.path} has no complete step: there is nothing to draw")
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(look.STYLE):
         figure = _figure(run, [column for column in (_brain(run), _body(run)) if column])
         try:
             figure.savefig(path, dpi=130)
@@ -118,7 +96,7 @@ def _figure(run: Run, columns: Sequence[Sequence[Panel]]) -> Figure:
             if panel.over_time:
                 _time_axis(axes, end_s, shown=below is None or not below.over_time)
             top -= high + (_gap_below(panel, below) if below else 0.0)
-    _head(figure, run, size[1])
+    look.head(figure, run, size[1])
     return figure
 
 
@@ -131,17 +109,6 @@ def _time_axis(axes: Axes, end_s: float, *, shown: bool) -> None:
     axes.set_xlim(0, end_s)
     axes.tick_params(labelbottom=shown)
     axes.set_xlabel("time (s)" if shown else "")
-
-
-def _head(figure: Figure, run: Run, height: float) -> None:
-    start, summary = run.start, read_summary(run.folder)
-    figure.text(0.02, 1 - 0.3 / height, start.title, size=15, weight="bold", color=_INK, va="center")
-    facts = [start.experiment, f"seed {start.seed}", f"{run.steps} steps of {start.dt_ns / 1e6:g} ms"]
-    if summary.get("neurons"):
-        facts += [f"{summary['neurons']:,} neurons", f"{summary['synapses']:,} synapses"]
-    if summary.get("real_time_factor"):
-        facts.append(f"real-time factor {summary['real_time_factor']:.2g}")
-    figure.text(0.02, 1 - 0.56 / height, "   ·   ".join(facts), size=9, color=_MUTED, va="center")
 
 
 # --- the brain -------------------------------------------------------------------------------------------
@@ -163,7 +130,7 @@ def _brain(run: Run) -> list[Panel]:
 
 
 def _raster(axes: Axes, run: Run) -> None:
-    """Spikes of the recorded neurons, a band per population, excitatory and inhibitory in two colours."""
+    """Spikes of the recorded neurons in bands: of a population, or of a region where there are many populations."""
     names = population_of(run)
     order = list(dict.fromkeys(names.values()))
     rows = {neuron: row for row, neuron in enumerate(sorted(names, key=lambda n: (order.index(names[n]), n)))}
@@ -171,21 +138,26 @@ def _raster(axes: Axes, run: Run) -> None:
     signs = {name: fact.get("sign") or "" for name, fact in _populations(run).items()}
     heights = np.array([rows.get(int(n), -1) for n in senders], float)
     of_sender = np.array([signs.get(names.get(int(n), ""), "") for n in senders], str)
-    for sign, colour in (("E", _EXCITATORY), ("I", _INHIBITORY), ("", _NEITHER)):
-        chosen = of_sender == sign
+    for sign in ("E", "I", ""):
+        chosen, colour = of_sender == sign, look.colour_of(sign)
         axes.plot(times[chosen], heights[chosen], "|", ms=2.6, mew=0.75, color=colour, rasterized=True)
-    edges = np.cumsum([0, *(sum(1 for n in names.values() if n == name) for name in order)])
-    axes.set_yticks((edges[:-1] + edges[1:] - 1) / 2, order, fontsize=7 if len(order) > 12 else 8)
+    bands = [names[neuron] for neuron in rows]
+    if len(order) > _MOST_NAMES:
+        regions = {name: fact.get("region") or name for name, fact in _populations(run).items()}
+        bands = [regions.get(name, name) for name in bands]
+    labels = list(dict.fromkeys(bands))
+    edges = np.cumsum([0, *(bands.count(label) for label in labels)])
+    axes.set_yticks((edges[:-1] + edges[1:] - 1) / 2, labels, fontsize=7 if len(labels) > 12 else 8)
     for edge in edges[1:-1]:
-        axes.axhline(edge - 0.5, color=_LINE, lw=0.5, zorder=0)
+        axes.axhline(edge - 0.5, color=look.LINE, lw=0.5, zorder=0)
     axes.set_ylim(max(edges[-1], 1) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
     thinned = f" (every {count // len(times)}th is drawn)" if 0 < len(times) < count else ""
     axes.set_title(f"{count:,} spikes of {len(names):,} recorded neurons{thinned}")
     if {"E", "I"} <= set(signs.values()):
         right: dict[str, Any] = {"ha": "right", "va": "bottom", "transform": axes.transAxes, "weight": "bold"}
-        axes.text(1, 1.012, "excitatory", color=_EXCITATORY, **right)
-        axes.text(0.84, 1.012, "inhibitory", color=_INHIBITORY, **right)
+        axes.text(1, 1.012, "excitatory", color=look.EXCITATORY, **right)
+        axes.text(0.84, 1.012, "inhibitory", color=look.INHIBITORY, **right)
 
 
 def _spikes(run: Run) -> tuple[Array, Array, int]:
@@ -244,8 +216,8 @@ def _path(series: Series, name: str) -> Callable[[Axes], None]:
         lines = LineCollection(list(pieces), cmap="viridis", lw=2.0, capstyle="round")
         lines.set_array(series.t_s[1:])
         axes.add_collection(lines)
-        axes.plot(x[0], y[0], "o", ms=6, mfc=_PAPER, mec=_INK)
-        axes.plot(x[-1], y[-1], "o", ms=5, color=_INK)
+        axes.plot(x[0], y[0], "o", ms=6, mfc=look.PAPER, mec=look.INK)
+        axes.plot(x[-1], y[-1], "o", ms=5, color=look.INK)
         # A path that hardly moves sideways would be a hairline: keep the axes equal and give it room.
         box = axes.get_window_extent()
         reach = 0.56 * max(np.ptp(y), np.ptp(x) * box.height / box.width, 1e-9)
@@ -331,7 +303,7 @@ def _strips(
         axes.set_yticks(range(len(series.labels)), series.labels, fontsize=7)
         axes.tick_params(axis="y", length=0)
         for edge in range(1, len(series.labels)):
-            axes.axhline(edge - 0.5, color=_PAPER, lw=0.6)
+            axes.axhline(edge - 0.5, color=look.PAPER, lw=0.6)
         axes.set_title(title)
         _bar(axes, picture, "")
 
@@ -342,5 +314,5 @@ def _bar(axes: Axes, picture: Any, label: str) -> None:
     place = axes.inset_axes((1.02, 0.0, 0.02, 1.0))
     bar = axes.figure.colorbar(picture, cax=place)
     bar.outline.set_visible(False)
-    bar.set_label(label, color=_MUTED)
+    bar.set_label(label, color=look.MUTED)
     place.tick_params(labelsize=7)

@@ -22,9 +22,11 @@ FLUSH_EVERY_NS = 200 * NS_PER_MS
 
 
 class Sink:
-    """One recording in the making. `window_steps` is how far the engine may run ahead of our credit."""
+    """One recording in the making. `window_steps` is how far the engine may run ahead of our credit; frames of
+    another run than `run` are left out, unless none is named."""
 
-    def __init__(self, folder: Path, window_steps: int) -> None:
+    def __init__(self, folder: Path, window_steps: int, run: str = "") -> None:
+        self._run = run
         self._recording = Recording(folder)
         self._ledger = Ledger()
         self._flush_steps = max(1, window_steps // 4)
@@ -56,6 +58,8 @@ class Sink:
         Raises SequenceGap, BadFrame, or DiskFull (the recording is then closed, with all that was acknowledged).
         """
         received = codec.decode(parts)
+        if self._run and received.envelope.run != self._run:
+            return  # a straggler of the run before, which has its recording already
         if self._closed:
             # The file is closed, but how the run ended still belongs into the summary.
             self._stop = received.frame if isinstance(received.frame, RunStop) else self._stop

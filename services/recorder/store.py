@@ -14,7 +14,7 @@ from typing import Any
 from mcap.reader import make_reader
 from mcap.writer import CompressionType, Writer
 
-from reafference import __version__, codec
+from reafference import __version__, codec, jsontext
 from reafference.errors import BadExperiment, DiskFull
 from reafference.frames import Packed
 from reafference.topics import Topic
@@ -188,14 +188,14 @@ def read(path: Path) -> Iterator[tuple[str, Packed]]:
 def write_summary(folder: Path, summary: Mapping[str, Any]) -> None:
     """Put summary.json in place, whole or not at all. Raises OSError."""
     part = folder / f"{SUMMARY}.part"
-    part.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    part.write_text(jsontext.dumps(summary, indent=2) + "\n", encoding="utf-8")
     part.rename(folder / SUMMARY)
 
 
 def read_summary(folder: Path) -> dict[str, Any]:
     """The summary of a run; empty if it has none."""
     with contextlib.suppress(OSError, ValueError):
-        found = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+        found = jsontext.loads((folder / SUMMARY).read_text(encoding="utf-8"))
         if isinstance(found, dict):
             return found
     return {}

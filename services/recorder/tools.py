@@ -5,6 +5,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from rich.console import Console
+
 from reafference.errors import ReafferenceError
 
 from . import mend, store
@@ -42,6 +44,31 @@ def _overview(given: argparse.Namespace) -> int:
     return 0
 
 
+def _figures(given: argparse.Namespace) -> int:
+    """All that the experiment wants; what cannot be made is said, and does not prevent the rest."""
+    from .figures import make
+
+    made, problems = make(Run(given.run))
+    for path in made:
+        print(path)
+    for problem in problems:
+        print(f"reaf: {problem}", file=sys.stderr)
+    return 1 if problems else 0
+
+
+def _rates(given: argparse.Namespace) -> int:
+    from .figures import resting
+    from .rates import table
+
+    activity, rates, spectra = resting(Run(given.run))
+    console = Console(highlight=False)
+    console.print(table(activity, rates))
+    for spectrum in spectra:
+        words = f"common rate of {len(spectrum.neurons):,} cells: highest power between 20 and 80 Hz {spectrum.verdict}"
+        console.print(f"{spectrum.label}, {words}", soft_wrap=True)
+    return 0
+
+
 def _mend(given: argparse.Namespace) -> int:
     """Make a recording readable whose recorder could not close it, and say in a summary how far it goes."""
     path = store.recording_of(given.run)
@@ -69,7 +96,9 @@ def _verify(given: argparse.Namespace) -> int:
 
 _TOOLS: dict[str, Callable[[argparse.Namespace], int]] = {
     "export": _export,
+    "figures": _figures,
     "mend": _mend,
     "overview": _overview,
+    "rates": _rates,
     "verify": _verify,
 }

@@ -26,6 +26,9 @@ def verify(run: Run) -> Verdict:
     if run.stop is None or not run.stop.digest or run.stop.outcome == "fault":
         return Verdict(run.steps, (), True)
     digests = {name: Digest(run.start.ports[name].outputs) for name in run.stop.digests}
+    for _, ports in run.port_changes[1:]:
+        for name, digest in digests.items():
+            digest.expect(ports[name].outputs)
     for sample in run.samples():
         service, _, stream = sample.topic.partition("/")
         if service in digests:

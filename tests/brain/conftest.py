@@ -13,10 +13,22 @@ import numpy as np
 import pytest
 
 from reafference.frames import Array, Plan, Ports, Step
+from services.brain import nest_module
 from services.brain.kernel import leave_context, nest
 from services.brain.nest_brain import NestBrain
 
 SEED = 123456
+
+# What is about the compiled module can be tested where deploy/make-nest-module has made it.
+collect_ignore = [] if nest_module.compiled() else ["test_nest_module.py"]
+
+
+@pytest.fixture(params=["nest", "module"] if nest_module.compiled() else ["nest"])
+def way(request: Any, monkeypatch: Any) -> str:
+    """How spikes and voltages leave: by NEST's own calls, or by the extension module where it is compiled."""
+    if request.param == "nest":
+        monkeypatch.setenv(nest_module.VARIABLE, "off")
+    return str(request.param)
 
 
 @pytest.fixture(autouse=True)

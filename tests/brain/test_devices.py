@@ -43,7 +43,8 @@ def test_a_brain_without_devices_has_no_ports(populations: dict[str, Population]
     assert devices.input_ports() == devices.output_ports() == ()
     assert devices.read(()) == {}
     assert devices.recorder is None
-    devices.write({}, 0)
+    devices.write({}, 0, 1_000_000)
+    assert devices.derive({}) == {}
 
 
 def test_a_network_has_as_many_devices_as_entries_and_one_recorder(populations: dict[str, Population]) -> None:

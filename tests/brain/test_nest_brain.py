@@ -5,6 +5,7 @@ import pytest
 
 from reafference.errors import BadExperiment, OutOfOrder, ScriptError, SimulatorFailed
 from reafference.frames import Step
+from services.brain import nest_module
 from services.brain.kernel import nest
 from services.brain.nest_brain import NestBrain
 
@@ -124,7 +125,9 @@ def test_the_same_seed_gives_the_same_run_to_the_last_bit(threads: int, bench: A
     assert digest(bench) != first
 
 
-def test_emptying_the_recorder_changes_nothing(bench: Any) -> None:
+def test_emptying_the_recorder_changes_nothing(bench: Any, monkeypatch: Any) -> None:
+    monkeypatch.setenv(nest_module.VARIABLE, "off")
+
     def run(emptying_ns: int) -> tuple[list[tuple[str, bytes]], int]:
         bench.prepare(DEVICES, script=NOISY)
         harvest = bench.brain._running.harvest
@@ -145,7 +148,8 @@ def test_emptying_the_recorder_changes_nothing(bench: Any) -> None:
     assert always == never
 
 
-def test_a_long_run_empties_its_recorder_by_itself(bench: Any) -> None:
+def test_a_long_run_empties_its_recorder_by_itself(bench: Any, monkeypatch: Any) -> None:
+    monkeypatch.setenv(nest_module.VARIABLE, "off")
     script = """
         import nest
         def build():
@@ -284,7 +288,7 @@ def test_an_unknown_model_is_refused_with_the_known_ones(bench: Any) -> None:
     with pytest.raises(BadExperiment, match="did you mean 'cbct'") as error:
         bench.prepare({"model": "cbtc"})
     assert error.value.detail["key"] == "brain.model"
-    with pytest.raises(BadExperiment, match="there are braitenberg, cbct"):
+    with pytest.raises(BadExperiment, match="there are balanced, braitenberg, cbct"):
         bench.prepare({"model": "zzz"})
 
 

@@ -57,6 +57,42 @@ def test_further_names_are_known_but_not_matched_by_wildcards() -> None:
     assert "control" not in [s.label for s in resolve(["*"], POPULATIONS, extra)]
 
 
+def test_each_gives_one_selection_per_neuron_under_its_index() -> None:
+    found = resolve(["each S1_L4_Pyr[2:8:3]", "S1_L4_Pyr", "each odd"], POPULATIONS)
+    assert [(s.label, s.ids.tolist()) for s in found] == [
+        ("S1_L4_Pyr[2]", [202]),
+        ("S1_L4_Pyr[5]", [205]),
+        ("S1_L4_Pyr", list(range(200, 210))),
+        ("odd[0]", [9001]),
+        ("odd[1]", [700]),
+        ("odd[2]", [300]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "labels"),
+    [
+        ("each odd[-1]", ["odd[2]"]),
+        ("each odd[-2:] + S1_L4_Pyr[0]", ["odd[1]", "odd[2]", "S1_L4_Pyr[0]"]),
+        ("each M1_*[0:2]", ["M1_L1_ENGC[0]", "M1_L1_ENGC[1]", "M1_L1_SBC[0]", "M1_L1_SBC[1]"]),
+        ("each   odd[1]", ["odd[1]"]),
+    ],
+)
+def test_each_goes_with_every_expression(text: str, labels: list[str]) -> None:
+    assert [s.label for s in resolve([text], POPULATIONS)] == labels
+
+
+def test_each_keeps_the_scale_and_knows_further_names() -> None:
+    assert {s.scale for s in resolve(["each M1_L1_ENGC"], POPULATIONS)} == {10.0}
+    extra = {"control": Selection("control", np.array([3, 4]), None)}
+    assert [s.label for s in resolve(["each control"], POPULATIONS, extra)] == ["control[0]", "control[1]"]
+
+
+def test_a_population_may_be_called_each() -> None:
+    [found] = resolve(["each"], {"each": Population("each", np.array([4, 5]))})
+    assert found.ids.tolist() == [4, 5]
+
+
 @pytest.mark.parametrize(
     ("entries", "key", "words"),
     [
@@ -74,6 +110,11 @@ def test_further_names_are_known_but_not_matched_by_wildcards() -> None:
         (["M1_* + S1_L4_Pyr"], "[0]", "wildcard"),
         (["S1_L4_Pyr + S1_L4_Pyr[2]"], "[0]", "id 202 twice"),
         (["odd", "o*"], "[1]", "'odd' a second time"),
+        (["odd[1]", "each odd"], "[1]", "'odd[1]' a second time"),
+        (["each odd + odd[0]"], "[0]", "id 9001 twice"),
+        (["each odd[0:4]"], "[0]", "within the 3 neurons"),
+        (["each "], "[0]", "NAME[0:400]"),
+        (["each one odd"], "[0]", "NAME[0:400]"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(entries: list[str], key: str, words: str) -> None:

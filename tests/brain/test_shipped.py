@@ -4,7 +4,7 @@ from services.brain import shipped
 
 
 def test_the_shipped_models_are_found() -> None:
-    assert shipped.names() == ["braitenberg", "cbct"]
+    assert shipped.names() == ["balanced", "braitenberg", "cbct"]
 
 
 @pytest.mark.parametrize("name", shipped.names())

@@ -110,6 +110,24 @@ def test_a_rate_of_100_hz_reads_100_after_half_a_second(bench: Any) -> None:
     assert bench.sink("out")[25:].mean() == pytest.approx(100.0, abs=1.0)
 
 
+def test_the_sum_of_a_rate_is_that_of_all_neurons(bench: Any) -> None:
+    sink = {"kind": "population_rate", "sources": ["relays"], "reduce": "sum"}
+    bench.prepare({"sinks": {"out": sink}, "parameters": {"n": 2000}}, script=NOISE)
+    bench.run(75)
+    assert bench.sink("out")[25:].mean() == pytest.approx(200_000.0, rel=0.01)
+    assert bench.port("sinks.out").description.startswith("population_rate (sum of the neurons)")
+
+
+def test_a_thousand_integrators_are_one_vector(bench: Any) -> None:
+    sink = {"kind": "leaky_integrator_alpha", "sources": ["each relays[0:1000]"]}
+    bench.prepare({"sinks": {"out": sink}, "parameters": {"n": 1200}}, script=PULSE, dt_ms=1.0)
+    bench.run(8)
+    port = bench.port("sinks.out")
+    assert (port.shape, port.labels[0], port.labels[-1]) == ((1000,), "relays[0]", "relays[999]")
+    expected = alpha(np.array([8.0]), 10.0, 2.0, 10.0, 1000.0)
+    np.testing.assert_allclose(bench.sink("out")[-1], np.repeat(expected, 1000), rtol=1e-9)
+
+
 def test_the_alpha_integrator_reads_0_5437_mv_per_spike_and_ms(bench: Any) -> None:
     sink = {"kind": "leaky_integrator_alpha", "sources": ["relays"]}
     bench.prepare({"sinks": {"out": sink}, "parameters": {"n": 1000}}, script=NOISE)

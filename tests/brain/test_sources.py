@@ -98,7 +98,7 @@ def test_a_value_that_is_no_rate_never_reaches_nest(rate: float, bench: Any) -> 
 
 def test_a_wrong_number_of_rates_is_refused(bench: Any) -> None:
     bench.prepare(drive(), script=RELAYS)
-    with pytest.raises(PortMismatch, match=r"brain\.drive takes 2 rates"):
+    with pytest.raises(PortMismatch, match=r"brain\.drive takes 2 values"):
         bench.run(1, drive=[1.0, 2.0, 3.0])
 
 
@@ -165,10 +165,50 @@ def test_a_source_fires_in_the_first_time_step_of_the_run(bench: Any) -> None:
     assert bench.spikes()[1].min() == 1.1
 
 
-def test_a_weight_that_current_based_neurons_will_not_notice_is_pointed_out(bench: Any) -> None:
-    script = "import nest\ndef build():\n    return {'cell': nest.Create('iaf_psc_alpha', 3)}\n"
-    weak = {"kind": "poisson", "targets": ["cell"]}
-    strong = {"kind": "poisson", "targets": ["cell"], "weight": 40.0}
-    facts = bench.prepare({"sources": {"weak": weak, "strong": strong}}, script=script).facts
+MODELS = """
+    import nest
+    def build(model="iaf_psc_alpha"):
+        return {"cell": nest.Create(model, 9)}
+"""
+
+
+@pytest.mark.parametrize("kind", ["poisson", "fixed_frequency", "spike_injector"])
+def test_a_weight_that_current_based_neurons_will_not_notice_is_pointed_out(kind: str, bench: Any) -> None:
+    weak = {"kind": kind, "targets": ["cell"]}
+    strong = {"kind": kind, "targets": ["cell"], "weight": 40.0}
+    facts = bench.prepare({"sources": {"weak": weak, "strong": strong}}, script=MODELS).facts
     [warning] = facts["warnings"]
     assert warning.startswith("brain.sources.weak.weight = 0.15 is in pA for cell (iaf_psc_alpha)")
+
+
+def test_many_entries_are_pointed_out_in_one_sentence(bench: Any) -> None:
+    facts = bench.prepare({"sources": {"weak": {"kind": "poisson", "targets": ["each cell"]}}}, script=MODELS).facts
+    [warning] = facts["warnings"]
+    assert "for cell[0], cell[1], cell[2] and 6 more (iaf_psc_alpha)" in warning
+
+
+@pytest.mark.parametrize(("kind", "model"), [("dc", "iaf_psc_alpha"), ("poisson", "iaf_psc_delta")])
+def test_currents_and_neurons_that_take_millivolts_are_left_alone(kind: str, model: str, bench: Any) -> None:
+    source = {"kind": kind, "targets": ["cell"], "weight": 0.15}
+    facts = bench.prepare({"sources": {"drive": source}, "parameters": {"model": model}}, script=MODELS).facts
+    assert facts["warnings"] == []
+
+
+def test_a_nan_among_the_values_of_any_quantity_never_reaches_nest(bench: Any) -> None:
+    bench.prepare({"sources": {"sine": {"kind": "ac", "targets": ["each cell"]}}}, script=MODELS)
+    phases = np.zeros(9)
+    phases[4] = np.nan
+    with pytest.raises(BadExperiment, match=r"brain\.sine_phase\[4\] \(cell\[4\]\) was given a phase of nan deg"):
+        bench.run(1, sine_phase=phases)
+
+
+def test_several_groups_of_a_kind_share_a_collection_and_keep_their_values(bench: Any) -> None:
+    sources = {
+        "one": {"kind": "dc", "targets": ["cell[0]", "cell[1]"], "amplitude_pA": 1.0},
+        "two": {"kind": "dc", "targets": ["cell[2]"], "amplitude_pA": 2.0},
+    }
+    bench.prepare({"sources": sources}, script=MODELS)
+    bench.run(1)
+    bench.run(1, two=[5.0])
+    generators = nest.GetNodes({"model": "dc_generator"})
+    assert generators.get("amplitude") == (1.0, 1.0, 5.0)

@@ -4,7 +4,15 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from reafference.errors import DiskFull, OutOfOrder, PeerLate, PeerLost, SimulatorFailed, TransferFailed
+from reafference.errors import (
+    DiskFull,
+    OutOfOrder,
+    PeerLate,
+    PeerLost,
+    SimulatorFailed,
+    StepCancelled,
+    TransferFailed,
+)
 from services.engine import barrier as b
 from services.engine.barrier import (
     ENGINE,
@@ -23,9 +31,13 @@ from services.engine.barrier import (
     Lost,
     Ordered,
     Overdue,
+    Restart,
+    SendEdit,
     SendHalt,
     SendPrepare,
+    Settled,
     Tell,
+    Wanted,
 )
 
 ROSTER = {"brain": "participant", "body": "participant", "recorder": "witness"}
@@ -488,6 +500,140 @@ def test_a_person_may_take_as_long_as_they_like(state):
     bring_to(state).refuse(Overdue(1.0))
 
 
+# --- edits, cancelling, resets -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", ["ready", "paused"])
+def test_an_edit_is_made_at_once_while_nothing_moves(state):
+    play = bring_to(state)
+    assert play.react(Wanted("brain")) == [SendEdit("brain")]
+    assert play.react(Wanted("body")) == []
+    assert play.react(Settled("brain")) == [SendEdit("body")]
+    assert play.react(Settled("body")) == []
+    assert play.barrier.state == state
+
+
+def test_an_edit_waits_for_the_end_of_the_step_and_the_next_step_for_it():
+    play = Play().running()
+    assert play.react(Wanted("brain")) == []
+    assert play.answer(0) == [Commit(0), Couple(1), SendEdit("brain")]
+    assert play.react(Credited(0), Ordered("resume")) == []
+    assert play.react(Settled("brain")) == [Grant(1, ("brain", "body"))]
+
+
+def test_an_edit_waits_for_a_border_of_its_participant_only():
+    play = Play(steps=9, every={"body": 3}).running()
+    play.react(Wanted("body"))
+    assert play.answer(0, "brain")[-1] == Grant(1, ("brain",))
+    assert play.answer(1, "brain")[-1] == Grant(2, ("brain",))
+    play.answer(2, "brain")
+    assert play.answer(0, "body") == [Commit(2), Couple(3), SendEdit("body")]
+    other = Play(steps=9, every={"body": 3}).running()
+    other.react(Wanted("brain"))
+    assert other.answer(0, "brain")[-1] == SendEdit("brain")
+    assert other.answer(0, "body") == []  # early, while the brain is edited
+    assert other.react(Settled("brain")) == [Grant(1, ("brain",))]
+
+
+def test_an_edit_that_was_asked_for_comes_before_the_pause():
+    play = Play(steps=9, every={"body": 2}).running()
+    play.react(Wanted("body"), Ordered("pause"))
+    assert play.answer(0, "brain")[-1] == Grant(1, ("brain",))
+    play.answer(0, "body")
+    assert play.answer(1, "brain")[-1] == SendEdit("body")
+    assert play.react(Settled("body")) == [Tell("paused")]
+
+
+@pytest.mark.parametrize("order", ["stop", "reset"])
+@pytest.mark.parametrize("state", ["ready", "paused", "running"])
+def test_an_order_to_end_waits_for_the_edit(state, order):
+    play = bring_to(state)
+    play.react(Wanted("brain"))
+    if state == "running":
+        play.answer(0)
+    assert play.react(Ordered(order)) == []
+    assert play.react(Settled("brain"))[0] == Tell("stopping")
+
+
+def test_an_order_to_start_waits_for_the_edit():
+    play = bring_to("paused")
+    play.react(Wanted("brain"))
+    assert play.react(Ordered("resume")) == [Tell("running")]
+    assert isinstance(play.react(Settled("brain"))[0], Grant)
+
+
+@pytest.mark.parametrize("state", ["ready", "paused", "running"])
+def test_a_late_edit_is_a_fault_of_who_was_to_be_edited(state):
+    play = bring_to(state)
+    play.react(Wanted("body"))
+    if state == "running":
+        play.answer(0)
+    assert play.react(Overdue(3))[0] == Tell("fault")
+    assert play.barrier.error.text == "the body did not carry out an edit within 3 s"
+    assert finish(play).culprit == "body"
+
+
+def test_an_answer_to_an_edit_that_nobody_sent_is_out_of_place():
+    assert "was not asked for" in Play().running().refuse(Settled("brain"))
+
+
+def test_a_step_that_is_cancelled_is_not_committed():
+    play = Play().running(1)
+    play.answer(1, "body")
+    assert play.react(Ordered("stop")) == []
+    assert play.react(Ordered("cancel")) == [Tell("stopping"), SendHalt(0, ("brain", "body"))]
+    assert play.barrier.cancelled == 1
+    assert play.react(Failed("brain", StepCancelled("gave up"))) == []
+    assert finish(play).error is None
+    assert play.of(Commit) == [Commit(0)]
+
+
+def test_a_full_reset_begins_another_run_with_the_same_members():
+    play = Play(steps=2).running()
+    assert play.react(Ordered("reset")) == []
+    assert play.answer(0)[-2:] == [Tell("stopping"), SendHalt(0, ("brain", "body"))]
+    play.react(HasHalted("brain"))
+    assert play.react(HasHalted("body")) == [Conclude(None, ""), SendHalt(0, ("recorder",))]
+    names = ("brain", "body", "recorder")
+    assert play.react(HasHalted("recorder")) == [Restart(), Tell("preparing"), SendPrepare(names)]
+    play.actions.clear()
+    assert play.build() == [Couple(0), Tell("ready")]
+    assert play.react(Ordered("start")) == [Tell("running"), Grant(0, ("brain", "body"))]
+    play.answer(0)
+    play.answer(1)
+    finish(play)
+    assert play.of(Finish) == [Finish()]
+
+
+@pytest.mark.parametrize("orders", [["reset", "cancel"], ["cancel", "reset"]])
+def test_one_can_reset_out_of_a_step_that_does_not_end(orders):
+    play = Play(PAIR).running()
+    play.react(*(Ordered(what) for what in orders))
+    play.react(HasHalted("brain"))
+    assert Restart() in play.react(HasHalted("body"))
+
+
+def test_the_later_order_counts():
+    play = Play(PAIR).running()
+    play.react(Ordered("reset"), Ordered("stop"))
+    play.answer(0)
+    play.react(HasHalted("brain"))
+    assert play.react(HasHalted("body")) == [Conclude(None, ""), Finish()]
+
+
+def test_who_fails_while_a_reset_is_on_its_way_ends_the_run():
+    play = Play(PAIR).running()
+    play.react(Ordered("reset"))
+    play.answer(0)
+    play.react(Lost("brain", "gone"))
+    assert play.react(HasHalted("body"))[-1] == Finish()
+
+
+@pytest.mark.parametrize("state", ["lobby", "preparing"])
+def test_what_is_not_built_yet_cannot_be_reset(state):
+    assert bring_to(state).refuse(Ordered("reset")).endswith("it can be reset once it is ready")
+
+
 @pytest.mark.parametrize("name", ["brain", "recorder", ENGINE])
 @pytest.mark.parametrize("state", PHRASES)
 def test_who_fails_ends_the_run_with_its_own_error(state, name):
@@ -635,7 +781,16 @@ class AnyOrder(RuleBasedStateMachine):
         self.recorded, self.pending_couple = -1, 0
         self.asked, self.asked_to_build, self.halted = [], [], set()
         self.concluded = self.finished = 0
-        self.stopping = False
+        self.stopping, self.editing = False, None
+
+    def begin_again(self):
+        """As `open`, but for what a full reset leaves as it is."""
+        self.granted = {"brain": [], "body": []}
+        self.answered = {"brain": -1, "body": -1}
+        self.steps_granted, self.committed, self.coupled = [], [], []
+        self.recorded, self.pending_couple = -1, 0
+        self.asked, self.concluded = [], 0
+        self.stopping, self.editing = False, None
 
     def give(self, event):
         assert not self.finished
@@ -663,6 +818,7 @@ class AnyOrder(RuleBasedStateMachine):
                     assert not owed or self.answered[name] >= owed[-1]
             case Grant(step, names):
                 assert not self.stopping
+                assert not self.editing
                 assert step == len(self.steps_granted) == len(self.committed)
                 assert self.pending_couple == 0
                 assert len(self.coupled) == step + 1
@@ -673,6 +829,16 @@ class AnyOrder(RuleBasedStateMachine):
                 for name in names:
                     assert self.answered[name] == (self.granted[name][-1] if self.granted[name] else -1)
                     self.granted[name].append(step)
+            case SendEdit(name):
+                assert not self.stopping
+                assert not self.editing
+                assert len(self.steps_granted) == len(self.committed)
+                assert len(self.committed) % self.every[name] == 0
+                self.editing = name
+            case Restart():
+                assert self.concluded
+                assert not self.asked
+                self.begin_again()
             case SendHalt(_, names):
                 assert "recorder" not in names or (names == ("recorder",) and self.concluded)
                 self.asked += names
@@ -682,7 +848,8 @@ class AnyOrder(RuleBasedStateMachine):
             case Finish():
                 self.finished += 1
             case Tell(state):
-                self.stopping |= state in ("stopping", "fault")
+                if state in ("stopping", "fault"):
+                    self.stopping, self.editing = True, None
 
     @precondition(lambda self: self.barrier.state == "lobby" and not self.finished)
     @rule(data=st.data())
@@ -723,10 +890,28 @@ class AnyOrder(RuleBasedStateMachine):
         self.give(Credited(self.recorded))
 
     @precondition(lambda self: not self.finished)
-    @rule(what=st.sampled_from(["start", "pause", "resume", "resume", "start", "stop"]), really=st.integers(0, 9))
+    @rule(
+        what=st.sampled_from(["start", "pause", "resume", "resume", "start", "stop", "cancel", "reset"]),
+        really=st.integers(0, 9),
+    )
     def order(self, what, really):
-        if what != "stop" or really == 0:
+        if what == "reset" and self.barrier.state in ("lobby", "preparing"):
+            with pytest.raises(OutOfOrder):
+                b.react(self.barrier, Ordered(what))
+        elif what not in ("stop", "cancel", "reset") or really == 0:
             self.give(Ordered(what))
+
+    @precondition(lambda self: self.barrier.state in ("ready", "running", "paused"))
+    @rule(name=st.sampled_from(["brain", "body"]))
+    def want(self, name):
+        if self.barrier.state == "running" or self.barrier.at_border(name):
+            self.give(Wanted(name))
+
+    @precondition(lambda self: self.editing)
+    @rule()
+    def settle(self):
+        name, self.editing = self.editing, None
+        self.give(Settled(name))
 
     @precondition(lambda self: not self.finished and self.asked)
     @rule(data=st.data())
@@ -764,6 +949,8 @@ class AnyOrder(RuleBasedStateMachine):
                 break
             if self.pending_couple:
                 self.couple()
+            elif self.editing:
+                self.settle()
             elif self.barrier.state == "lobby":
                 self.give(Arrived(self.barrier.missing()[0]))
             elif self.asked_to_build:

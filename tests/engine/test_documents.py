@@ -132,7 +132,7 @@ def test_the_first_document_tells_who_what_and_with_which_versions(wanted):
     assert start.parameters == {"gain": 3}
     assert start.settings["parameters"] == {"gain": 3}
     assert start.files == {"experiment.toml": TEXT}
-    assert start.versions["protocol"] == "1.0"
+    assert start.versions["protocol"] == "1.1"
     assert {"reafference", "numpy", "pyzmq", "msgpack"} <= set(start.versions)
     assert start.machine["cores"] >= 1
     assert (start.ports["brain"], start.ports["body"]) == (BRAIN, BODY)
@@ -152,7 +152,8 @@ def document(wanted, halted, rows=3, **changes):
     for step in range(rows):
         profile.add(Row(step, cle_step=10_000_000))
     given = {
-        "stopped_early": False,
+        "outcome": "finished",
+        "cancelled": -1,
         "error": None,
         "culprit": "",
         "seqs": {"brain/sinks": 2},
@@ -190,7 +191,15 @@ def test_the_last_document_says_how_a_run_ended(wanted):
     assert (lost.text, lost.steps) == ("the brain was lost", 1)
     halted = document(wanted, DIGESTS, error=TransferFailed("division by zero"), culprit="engine")
     assert (halted.outcome, halted.exit_status) == ("halted", 3)
-    assert document(wanted, DIGESTS, stopped_early=True).outcome == "stopped"
+    assert document(wanted, DIGESTS, outcome="stopped").outcome == "stopped"
+    assert document(wanted, DIGESTS, outcome="reset", error=PeerLost("gone")).outcome == "fault"
+
+
+def test_a_cancelled_step_leaves_no_digest(wanted):
+    stop = document(wanted, DIGESTS, outcome="stopped", cancelled=3)
+    assert (stop.outcome, stop.code, stop.exit_status) == ("stopped", "step_cancelled", 130)
+    assert stop.text == "step 3 was cancelled before its end"
+    assert (stop.digest, stop.digests) == ("", {})
 
 
 def test_a_run_without_a_step_has_a_last_document_too(wanted):

@@ -112,7 +112,12 @@ BAD = [
     ("[experiment]\nsteps = 1\n[body]\n", "experiment.name", "expected a text, found nothing: the key is missing"),
     (MINIMAL + "[experimnet]\n", "experimnet", "found the key 'experimnet' (did you mean 'experiment'?)"),
     (GENERAL + "sed = 4\n[body]\n", "experiment.sed", "found the key 'sed' (did you mean 'seed'?)"),
-    (MINIMAL + "[record]\nwindow = 4\n", "record.window", "one of the keys enabled, window_steps"),
+    (
+        MINIMAL + "[record]\nwindow = 4\n",
+        "record.window",
+        "one of the keys enabled, figures, settled_s, spectra, window_steps",
+    ),
+    (MINIMAL + "[record]\nfigures = ['raster']\n", "record.figures[0]", "'overview' or 'resting_state'"),
     (GENERAL + "title = 3\n[body]\n", "experiment.title", "expected a text, found 3"),
     (MINIMAL.replace("= 1", '= "1"'), "experiment.steps", "expected a whole number, found the text '1'"),
     (MINIMAL.replace("= 1", "= 1.0"), "experiment.steps", "expected a whole number, found 1.0"),
@@ -308,6 +313,32 @@ def test_a_measure_at_a_time_where_no_step_ends_is_refused(tmp_path):
         experiment.load(tmp_path)
     (tmp_path / "experiment.toml").write_text(text % 0.52)
     assert experiment.load(tmp_path).document.measures["m"].at_s == 0.52
+
+
+SCHEDULED = GENERAL + '[brain]\nstep_ms = 40\n[body]\n[[schedule]]\nat_s = %s\nto = "%s"\nwhat = "silence"\n'
+
+
+@pytest.mark.parametrize(("at_s", "step"), [("0", 0), ("0.0", 0), ("0.04", 2), ("1.2", 60)])
+def test_a_scheduled_edit_stands_before_the_step_that_begins_at_its_time(read, at_s, step):
+    found = read(SCHEDULED % (at_s, "brain"))
+    (planned,) = found.document.schedule
+    assert (planned.to, planned.what, planned.arguments, planned.timeout_s) == ("brain", "silence", {}, 0.0)
+    assert found.border(planned) == step
+
+
+@pytest.mark.parametrize(
+    ("at_s", "to", "words"),
+    [
+        ("0.02", "brain", "schedule[0].at_s: expected the beginning of a step of the brain: a multiple of 0.04 s"),
+        ("0.01", "body", "schedule[0].at_s: expected the beginning of a step of the body: a multiple of 0.02 s"),
+        ("-1", "brain", "schedule[0].at_s: expected 0 or more, found -1"),
+        ("nan", "brain", "schedule[0].at_s: expected 0 or more, found nan"),
+        ("inf", "brain", "schedule[0].at_s: expected the beginning of a step"),
+        ("0.04", "engine", "schedule[0].to: expected 'brain' or 'body', found the text 'engine'"),
+    ],
+)
+def test_a_scheduled_edit_that_finds_no_border_is_refused(read, at_s, to, words):
+    assert words in refused(read, SCHEDULED % (at_s, to)).text
 
 
 def test_threads_without_a_brain_are_refused(tmp_path):

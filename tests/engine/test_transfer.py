@@ -2,6 +2,7 @@
 
 import math
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from reafference import codec
 from reafference.codec import INLINE_BELOW
 from reafference.errors import BadExperiment, PortMismatch, ScriptError
 from reafference.frames import Port, Ports, Stream
-from tests.engine.toys import PORTS, declared, made, port
+from tests.engine.toys import BRAIN, PORTS, declared, made, port
 
 # Functions that take too long are cut off with the alarm clock that pytest-timeout would use too.
 pytestmark = pytest.mark.timeout(120, method="thread")
@@ -625,3 +626,71 @@ def test_functions_see_only_resting_values_until_something_comes():
     transfer = made("")
     assert set(transfer.values) == set(PORTS)
     assert all((array == 0).all() for arrays in transfer.values.values() for array in arrays.values())
+
+
+# --- other ports ------------------------------------------------------------------------------------------------
+
+
+def test_a_function_whose_port_is_gone_rests_until_it_is_back():
+    transfer = made(
+        """
+        @transfer(reads="brain.rates.rate.A", writes="body.gain")
+        def gone(a, state):
+            state.calls = getattr(state, "calls", 0) + 1
+            return state.calls
+
+        @transfer(reads="brain.M1_L1", writes="body.Foot2")
+        def stays(v):
+            return 0.5
+        """
+    )
+    transfer.evaluate(0, 0)
+    fewer = replace(BRAIN, outputs=tuple(p for p in BRAIN.outputs if p.name != "rates.rate"))
+    (message,) = transfer.rewire("brain", PORTS | {"brain": fewer}, 3, 60_000_000)
+    assert (message.function, message.step, message.t_ns, message.type, message.line) == (
+        "gone",
+        3,
+        60_000_000,
+        "loading",
+        2,
+    )
+    assert message.text.endswith("it is not called until there is such a port")
+    assert transfer.switched_off() == ["gone"]
+    assert transfer.want("brain") == ("readout.voltage",)
+    assert transfer.rewire("brain", PORTS | {"brain": fewer}, 4, 80_000_000) == []
+    assert transfer.evaluate(80_000_000, 4) == []
+    assert transfer.inputs["body"]["gain"] == 1
+    assert transfer.rewire("brain", PORTS, 5, 100_000_000) == []
+    transfer.evaluate(100_000_000, 5)
+    assert transfer.inputs["body"]["gain"] == 2
+    assert transfer.switched_off() == []
+
+
+def test_inputs_keep_their_values_where_the_new_ports_could_have_them():
+    transfer = made("@transfer(writes=['brain.drive', 'brain.bias'])\ndef f(): return [5.0, 5.0, 5.0], 7.0\n")
+    transfer.evaluate(0, 0)
+    drive, bias = BRAIN.inputs
+    new = port("extra", rest=np.array(3.0))
+    transfer.rewire("brain", PORTS | {"brain": replace(BRAIN, inputs=(replace(drive, high=4.0), bias, new))}, 1, 1)
+    assert list(transfer.inputs["brain"]["drive"]) == [0.0, 0.0, 0.0]
+    assert (transfer.inputs["brain"]["bias"], transfer.inputs["brain"]["extra"]) == (7.0, 3.0)
+    transfer.rewire("brain", PORTS | {"brain": replace(BRAIN, inputs=(replace(drive, shape=(2,)), bias))}, 1, 1)
+    assert list(transfer.inputs["brain"]["drive"]) == [0.0, 0.0]
+    assert set(transfer.inputs["brain"]) == {"drive", "bias"}
+
+
+def test_what_a_changed_simulator_gave_is_at_rest_again():
+    transfer = made("@transfer(reads='brain.M1_L1', writes='body.gain')\ndef f(x): return 1\n")
+    transfer.values["brain"]["readout.voltage"] = np.array([9.0, 9.0])
+    transfer.values["body"]["joints.position"] = np.array([1.0, 2.0])
+    transfer.rewire("brain", PORTS, 1, 1)
+    assert list(transfer.values["brain"]["readout.voltage"]) == [0.0, 0.0]
+    assert list(transfer.values["body"]["joints.position"]) == [1.0, 2.0]
+
+
+def test_modules_beside_a_file_are_loaded_anew_with_it(tmp_path):
+    (tmp_path / "beside.py").write_text("seen = []\n")
+    text = "import beside\nbeside.seen.append(1)\n@transfer(writes='body.gain')\ndef f(): return len(beside.seen)\n"
+    for _ in range(2):
+        (declaration,) = declared(text, folder=tmp_path)
+        assert declaration.function() == 1

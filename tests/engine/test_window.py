@@ -11,7 +11,7 @@ from services.recorder.verify import verify
 from tests.engine.simulators import House
 
 pytestmark = pytest.mark.timeout(60, method="thread")
-ROOT = Path("/work/main")
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize("window", [1, 2, 3])

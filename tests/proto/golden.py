@@ -13,6 +13,7 @@ import struct
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,10 @@ from reafference.frames import (
     PROTOCOL,
     Beat,
     Bye,
+    Change,
     Clock,
+    Edit,
+    Edited,
     ErrorFrame,
     Frame,
     Gone,
@@ -35,6 +39,7 @@ from reafference.frames import (
     Plan,
     Port,
     Ports,
+    PortsNote,
     Prepare,
     Progress,
     Ready,
@@ -56,13 +61,14 @@ _LENGTH = struct.Struct("<Q")
 
 
 @contextmanager
-def pinned() -> Iterator[None]:
-    """The wall clock, which stands in every header, at rest."""
-    before, codec.time = codec.time, HandClock(SENT_NS)  # type: ignore[attr-defined]
+def pinned(version: tuple[int, int] = PROTOCOL) -> Iterator[None]:
+    """What stands in every header: the wall clock, at rest, and the version."""
+    before = codec.time, codec.PROTOCOL  # type: ignore[attr-defined]
+    codec.time, codec.PROTOCOL = HandClock(SENT_NS), version  # type: ignore[attr-defined]
     try:
         yield
     finally:
-        codec.time = before  # type: ignore[attr-defined]
+        codec.time, codec.PROTOCOL = before  # type: ignore[attr-defined]
 
 
 def encoded(frame: Frame) -> Packed:
@@ -115,14 +121,51 @@ def _large() -> np.ndarray:
     return array
 
 
-def _packed(name: str, seq: int, arrays: Mapping[str, np.ndarray]) -> Packed:
+def _packed(name: str, seq: int, arrays: Mapping[str, np.ndarray], version: tuple[int, int]) -> Packed:
     stream = Stream(step=812, t_ns=16_260_000_000, arrays=arrays)
-    with pinned():
+    with pinned(version):
         return codec.encode(stream, run=RUN, src=name.split("/")[0], seq=seq, topic=f"{RUN}/{name}/".encode())
 
 
-def samples() -> dict[str, Frame]:
-    """A frame of every kind, with something in every field."""
+def samples(version: tuple[int, int] = PROTOCOL) -> dict[str, Frame]:
+    """A frame of every kind of this version, with something in every field that it has."""
+    old = _of_1_0(version)
+    return old if version == (1, 0) else old | _new_in_1_1(old)
+
+
+def _new_in_1_1(old: Mapping[str, Frame]) -> dict[str, Frame]:
+    """Kinds that are new, and those that have new fields."""
+    prepare, ready = old["prepare"], old["ready"]
+    assert isinstance(prepare, Prepare)
+    assert isinstance(ready, Ready)
+    plan = replace(prepare.plan, ranks=2, t_ns=160_000_000, step_timeout_s=120.0)
+    what = {"population": "M1_L5A_CS", "parameters": {"V_th": np.array([-50.0, np.inf])}}
+    frames: tuple[Frame, ...] = (
+        Hello(name="brain", role="participant", lowest=(1, 0), highest=(1, 1), pid=4321, ranks=(1, 2)),
+        replace(old["welcome"], version=(1, 1)),  # type: ignore[type-var]
+        Prepare(plan=plan),
+        Order(what="reset", reason="once more", scope="full"),
+        replace(old["gone"], code="script_error"),  # type: ignore[type-var]
+        Edit(id=7, to="brain", what="set_parameters", arguments=what, timeout_s=2.5),
+        Edited(step=812, id=7, result={"neurons": 71, "least": -np.inf}, ports=ready.ports),
+        Change(
+            step=812,
+            t_ns=16_240_000_000,
+            by="console",
+            to="brain",
+            what="set_parameters",
+            arguments=what,
+            result={"neurons": 71},
+            code="bad_experiment",
+            text="V_th must be above V_reset",
+            took_ns=1_500_000,
+        ),
+        PortsNote(step=812, t_ns=16_240_000_000, ports={"brain": ready.ports}),
+    )
+    return {frame.kind: frame for frame in frames}
+
+
+def _of_1_0(version: tuple[int, int]) -> dict[str, Frame]:
     port = Port(
         name="sinks.voltage",
         shape=(2,),
@@ -180,7 +223,7 @@ def samples() -> dict[str, Frame]:
             t_ns=16_240_000_000,
             dt_ns=20_000_000,
             want=("sinks", "timing"),
-            inputs=(_packed("engine/inputs/brain", 812, {"drive": np.array([5000.0, 0.0, 0.0])}),),
+            inputs=(_packed("engine/inputs/brain", 812, {"drive": np.array([5000.0, 0.0, 0.0])}, version),),
         ),
         StepDone(
             step=812,
@@ -189,8 +232,8 @@ def samples() -> dict[str, Frame]:
             timing={"run": 100_000_000, "write": 1_000_000, "readout": 20_000_000},
             seqs={"sinks": 812, "spikes": 811},
             outputs=(
-                _packed("brain/sinks", 812, {"voltage": np.array([0.25, 0.5])}),
-                _packed("brain/camera/eye", 3, {"before": _large(), "after": _large()[::-1].copy()}),
+                _packed("brain/sinks", 812, {"voltage": np.array([0.25, 0.5])}, version),
+                _packed("brain/camera/eye", 3, {"before": _large(), "after": _large()[::-1].copy()}, version),
             ),
         ),
         Halt(step=812, begun=True),

@@ -85,3 +85,13 @@ def test_arrays_of_any_form_have_a_fingerprint(array):
 
 def test_a_participant_without_outputs_has_one_too():
     assert Digest([]).hexdigest() == hashlib.sha256(b"").hexdigest()
+
+
+def test_a_port_that_comes_later_counts_from_then_on_and_one_that_goes_keeps_what_it_has():
+    whole, grown = Digest([port("a.x"), port("b.y")]), Digest([port("a.x")])
+    for digest in (whole, grown):
+        digest.update("a", 0, {"x": np.ones(2)})
+    grown.expect([port("b.y"), port("timing.run", digest=False)])
+    for digest in (whole, grown):
+        digest.update("b", 1, {"y": np.ones(2)})
+    assert grown.hexdigest() == whole.hexdigest()

@@ -52,7 +52,7 @@ def test_joining_says_hello_with_name_and_role(joining):
         with pytest.raises(Leaving):
             link.join()
         (hello, *_) = heard(joining.host)
-        assert (hello.name, hello.role, hello.lowest, hello.highest) == ("toy", "witness", (1, 0), (1, 0))
+        assert (hello.name, hello.role, hello.lowest, hello.highest) == ("toy", "witness", (1, 0), (1, 1))
 
 
 def test_who_is_refused_raises_the_error_of_the_engine(joining):
@@ -98,3 +98,24 @@ def test_an_engine_that_answers_something_else_is_not_understood(joining):
         joining.host.send("toy", Halt(step=0))
         with pytest.raises(OutOfOrder, match="answered hello with a 'halt' frame"):
             link.join()
+
+
+def test_what_the_engine_sends_in_the_middle_of_a_step_is_pending_until_it_is_taken(joining):
+    with WireLink(joining.wires, joining.config, "participant", joining.leave) as link:
+        link.step.send(Bye())
+        heard(joining.host)
+        assert not link.pending()
+        joining.host.send("toy", Halt(step=3))
+        assert link.waiting.until(20_000)
+        assert link.pending()
+        assert list(link.arrived()) == [Halt(step=3)]
+        assert not link.pending()
+
+
+def test_another_run_is_signed_for_from_its_beginning_on(joining):
+    with WireLink(joining.wires, joining.config, "participant", joining.leave) as link:
+        link.begin("7f3a")
+        assert link.sign("sinks", 3, Halted(step=1)).topic == b"7f3a/toy/sinks/"
+        link.begin("beef")
+        assert link.sign("sinks", 0, Halted(step=1)).topic == b"beef/toy/sinks/"
+        link.step.socket.close(linger=0)

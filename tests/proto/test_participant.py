@@ -2,11 +2,12 @@
 
 import gc
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from reafference import participant
+from reafference import codec, participant
 from reafference.codec import INLINE_BELOW
 from reafference.digest import Digest
 from reafference.errors import (
@@ -16,10 +17,12 @@ from reafference.errors import (
     NotAllowed,
     ReafferenceError,
     ScriptError,
+    StepCancelled,
 )
 from reafference.frames import (
     Beat,
     Bye,
+    Edit,
     ErrorFrame,
     Halt,
     Halted,
@@ -31,6 +34,7 @@ from reafference.frames import (
     Ready,
     StepDone,
 )
+from reafference.simulator import Changed, never
 from reafference.testing import ScriptedPeer, grant, plan
 
 PORTS = Ports(
@@ -420,3 +424,142 @@ def test_who_writes_into_a_large_array_that_it_gave_away_is_told_so():
     error = only_error(served(Camera(), grant(0), grant(1)))
     assert error.step == 1
     assert "read-only" in error.text
+
+
+# --- edits and cancelling ---------------------------------------------------------------------------------
+
+
+class Tunable(Counting):
+    """Scales its echo; can get another port, and fail in each way."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale, self.seen = 1.0, []
+
+    def edit(self, what, arguments, report):
+        report("tuning", 1, 1)
+        self.seen.append(arguments)
+        match what:
+            case "scale":
+                self.scale = float(arguments["by"][0])
+                return Changed({"by": arguments["by"], "most": np.inf})
+            case "grow":
+                return Changed(ports=replace(PORTS, outputs=(*PORTS.outputs, MORE)))
+            case "break":
+                raise RuntimeError("it tore")
+        raise BadExperiment(f"no edit {what!r}")
+
+    def advance(self, step):
+        outputs = super().advance(step)
+        return outputs | {"more.of_it": 1.0 * np.ones(3)} if self.seen and step.number else outputs
+
+
+MORE = Port(name="more.of_it", shape=(3,), dtype="<f8", unit="1")
+
+
+def edit(what, number=5, **arguments):
+    """As it comes over the wire."""
+    made = Edit(id=number, to="toy", what=what, arguments=arguments)
+    return codec.decode(codec.encode(made, run="r", src="engine").parts()).frame
+
+
+def test_an_edit_takes_arrays_and_is_answered_with_its_number():
+    simulator = Tunable()
+    peer = served(simulator, edit("scale", by=np.array([2.0, np.inf])))
+    assert kinds(peer) == ["ready", "progress", "edited"]
+    answer = peer.sent[-1]
+    assert (answer.id, answer.ports, answer.step) == (5, None, -1)
+    assert list(answer.result["by"]) == [2.0, np.inf]
+    (given,) = simulator.seen
+    assert given["by"].dtype == np.float64
+    assert not given["by"].flags.writeable
+
+
+def test_ports_that_an_edit_brings_hold_from_the_next_step_on():
+    peer = served(Tunable(), grant(0), edit("grow"), grant(1), Halt(step=1))
+    assert kinds(peer) == ["ready", "done", "progress", "edited", "done", "halted"]
+    assert MORE in peer.sent[3].ports.outputs
+    assert [r.envelope.seq for r in peer.streams if b"more" in r.topic] == [0]
+    digest = Digest([*PORTS.outputs, MORE])
+    for received in peer.streams:
+        digest.update(received.topic.decode().split("/")[2], received.frame.step, received.frame.arrays)
+    assert peer.sent[-1].digest == digest.hexdigest()
+
+
+def test_an_edit_that_is_refused_says_which_one_and_the_next_step_is_made():
+    peer = served(Tunable(), edit("tickle"), grant(0))
+    assert kinds(peer) == ["ready", "progress", "error", "done"]
+    assert (only_error(peer).code, only_error(peer).detail) == ("bad_experiment", {"edit": 5})
+
+
+def test_an_edit_that_leaves_nobody_knows_what_is_no_refusal():
+    error = only_error(served(Tunable(), edit("break")))
+    assert (error.code, error.text) == ("simulator_failed", "the toy failed in the edit 'break': RuntimeError: it tore")
+    assert "edit" not in error.detail
+
+
+def test_who_cannot_be_edited_can_be_reset_and_goes_on_at_the_present_time():
+    plans = []
+
+    class Noting(Counting):
+        def prepare(self, plan, report):
+            plans.append(plan)
+            return super().prepare(plan, report)
+
+    simulator = Noting()
+    peer = served(simulator, grant(0), grant(1), edit("reset"), grant(2), edit("tickle"))
+    assert kinds(peer) == ["ready", "done", "done", "edited", "done", "error"]
+    assert peer.sent[3].ports == PORTS
+    assert [plan.t_ns for plan in plans] == [0, 40_000_000]
+    assert [r.envelope.seq for r in peer.streams if b"sinks" in r.topic] == [0, 1, 2]
+    assert simulator.advanced == 1
+    assert only_error(peer).text == "the toy has no edit 'tickle': it can be reset, and nothing else"
+
+
+def test_a_reset_that_fails_is_no_refusal_for_what_there_was_is_gone():
+    class Once(Counting):
+        def prepare(self, plan, report):
+            if self.prepared:
+                raise BadExperiment("the file is gone")
+            return super().prepare(plan, report)
+
+    error = only_error(served(Once(), edit("reset")))
+    assert (error.code, error.text) == ("simulator_failed", "the toy could not be reset: the file is gone")
+    assert "edit" not in error.detail
+
+
+def test_an_edit_before_building_is_refused():
+    peer = ScriptedPeer([edit("scale")])
+    participant.serve(Counting(), peer, "toy")
+    assert (peer.sent[0].code, peer.sent[0].detail) == ("unknown_kind", {"edit": 5})
+
+
+def test_who_can_be_cancelled_sees_that_the_engine_has_sent_something():
+    class Patient(Counting):
+        cancelled = staticmethod(never)
+
+        def advance(self, step):
+            if self.cancelled():
+                raise StepCancelled(f"gave up in step {step.number}")
+            return super().advance(step)
+
+    peer = ScriptedPeer([PREPARE, grant(0), grant(1), Halt(step=0)])
+    simulator = Patient()
+
+    def send(frame, before=peer.send):
+        before(frame)
+        peer.cut_in = frame.kind == "done"  # something arrives in the middle of the second step
+
+    peer.send = send
+    participant.serve(simulator, peer, "toy")
+    assert kinds(peer) == ["ready", "done", "error", "halted"]
+    assert (only_error(peer).code, only_error(peer).step) == ("step_cancelled", 1)
+    assert peer.sent[-1].step == 0
+    assert peer.sent[-1].digest == served(Counting(), grant(0), Halt(step=0)).sent[-1].digest
+
+
+def test_another_run_is_signed_for_as_such():
+    other = Prepare(plan=replace(plan(), run="other"))
+    peer = served(Counting(), grant(0), Halt(step=0), other, grant(0))
+    topics = {r.topic.decode().split("/")[0]: r.envelope.run for r in peer.streams}
+    assert topics == {"test": "test", "other": "other"}

@@ -236,3 +236,12 @@ def test_the_nearest_name_is_found_whatever_its_case():
 )
 def test_what_was_found_is_described_in_a_few_words(value, words):
     assert plain.describe(value) == words
+
+
+def test_arrays_come_back_from_whatever_was_dumped_around_them():
+    tree = {"a": np.array([1.0, np.inf]), "b": [{"c": np.zeros((0, 2), np.int8)}, "x"], "d": ["<f8", [2], b"short"]}
+    back = plain.with_arrays(plain.dump(tree))
+    assert list(back["a"]) == [1.0, np.inf]
+    assert (back["b"][0]["c"].shape, back["b"][0]["c"].dtype, back["b"][1]) == ((0, 2), np.int8, "x")
+    assert back["d"] == ["<f8", [2], b"short"]
+    assert not back["a"].flags.writeable

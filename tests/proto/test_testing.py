@@ -1,10 +1,13 @@
 """reafference.testing: the stand-ins themselves."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from reafference.errors import EngineLost, PortMismatch
 from reafference.frames import Beat, Bye, Port, Ports
+from reafference.simulator import Changed
 from reafference.testing import HandClock, LocalPeer, ScriptedPeer, grant, plan
 
 
@@ -134,3 +137,21 @@ def test_the_hands_of_a_clock_move_when_one_moves_them():
     assert clock.monotonic_ns() == clock.time_ns() == clock.perf_counter_ns() == 0
     clock.advance_s(1.5)
     assert clock.monotonic_ns() == clock.time_ns() == clock.perf_counter_ns() == 1_500_000_000
+
+
+class Growing(Integrator):
+    """Takes another input once it is asked to."""
+
+    def edit(self, what, arguments, report):
+        ports = Integrator.prepare(self, plan(), report)
+        more = Port(name="more", shape=(), dtype="<f8", unit="1", rest=np.array(4.0))
+        return Changed({"what": what, **arguments}, replace(ports, inputs=(*ports.inputs, more)))
+
+
+def test_a_local_peer_edits_a_simulator_and_its_inputs_stay():
+    with LocalPeer(Growing()) as peer:
+        peer.step({"rate": [5, 6]})
+        assert peer.edit("grow", {"by": 1}) == {"what": "grow", "by": 1}
+        assert list(peer.step()["sum.value"]) == [5.0, 6.0]
+        peer.step({"more": 2.0})
+        assert peer.t_ns == 60_000_000

@@ -50,9 +50,10 @@ SIMULATORS = {"brain": BRAIN, "body": BODY}
 class Tape:
     """Gives frames in order, numbered per stream; `seqs` has the last number of each stream."""
 
-    def __init__(self, *, seed=1, noise=0, camera=True):
+    def __init__(self, *, seed=1, noise=0, camera=True, wanted=None):
         self.random = np.random.default_rng(seed)
         self.noise, self.camera = noise, camera
+        self.wanted = wanted or {}  # the table [record]
         self.seqs: dict[str, int] = {}
         self.steps = 0
         self.digests = {name: Digest(ports.outputs) for name, ports in SIMULATORS.items()}
@@ -82,7 +83,7 @@ class Tape:
                 dt_ns=DT_NS,
                 steps=steps,
                 parameters={"gain": 2.0},
-                settings={},
+                settings={"record": self.wanted} if self.wanted else {},
                 files={},
                 ports={**SIMULATORS, "engine": ENGINE},
                 versions={"protocol": "1.0"},

@@ -13,7 +13,7 @@ from services.recorder import export as export_module
 from services.recorder.export import export, population_of
 from services.recorder.reader import Run
 from services.recorder.sink import Sink
-from services.recorder.store import write_summary
+from services.recorder.store import read_summary, write_summary
 from tests.recorder import tape as tape_module
 from tests.recorder.tape import Tape, give, port, record
 
@@ -215,6 +215,29 @@ def test_a_port_with_very_many_labels_can_be_exported(tmp_path, monkeypatch):
     with h5py.File(tmp_path / "export" / "run.h5") as book:
         assert list(book["brain/wide/v"].attrs["labels"])[-1] == "population_8999"
     assert not (tmp_path / "export" / "wide.csv").exists()  # too wide for a table
+
+
+def test_more_than_ten_values_of_an_element_are_numbered(tmp_path, monkeypatch):
+    rows = port("moments.s", (1, 12), unit="s", labels=("tap",))
+    monkeypatch.setitem(tape_module.SIMULATORS, "brain", Ports(outputs=(rows,)))
+    tape, sink = Tape(camera=False), Sink(tmp_path, 4)
+    give(sink, [tape.start()])
+    give(sink, [tape.stream("brain/moments", 0, s=np.arange(12.0).reshape(1, 12)), tape.mark()])
+    sink.finish()
+    export(Run(tmp_path), tmp_path / "export")
+    head, _ = table(tmp_path / "export", "moments.csv")
+    assert head[2:] == [f"s_tap_{n}_s" for n in range(12)]
+
+
+def test_infinite_numbers_leave_as_texts_that_every_reader_takes(tmp_path):
+    record(tmp_path, 1)
+    write_summary(tmp_path, {"measures": {"threshold": float("inf")}})
+    written = (tmp_path / "summary.json").read_text()
+    assert json.loads(written) == {"measures": {"threshold": "Infinity"}}
+    assert read_summary(tmp_path) == {"measures": {"threshold": float("inf")}}
+    export(Run(tmp_path), tmp_path / "export")
+    with h5py.File(tmp_path / "export" / "run.h5") as book:
+        assert json.loads(book.attrs["summary"]) == {"measures": {"threshold": "Infinity"}}
 
 
 def test_a_run_with_a_very_long_summary_can_be_exported(tmp_path):

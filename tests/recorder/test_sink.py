@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from mcap.reader import make_reader
@@ -278,3 +279,14 @@ def test_frames_after_the_end_are_dropped_but_the_outcome_is_kept(tmp_path, cloc
     sink.write_summary()
     assert (tmp_path / RECORDING).stat().st_size == size
     assert store.read_summary(tmp_path)["outcome"] == "finished"
+
+
+def test_frames_of_the_run_before_are_left_out(tmp_path):
+    old, tape = Tape(camera=False), Tape(camera=False)
+    sink = Sink(tmp_path, 4, run="beef")
+    give(sink, [old.start(), *old.step()])
+    assert (sink.acknowledged, sink.stopped) == (0, False)
+    with mock.patch("tests.recorder.tape.RUN", "beef"):
+        give(sink, [tape.start(), *tape.step(), tape.stop()])
+    sink.finish()
+    assert (Run(tmp_path).start.run, Run(tmp_path).steps) == ("beef", 1)

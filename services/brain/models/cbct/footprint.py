@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from services.brain.memory import free_bytes, in_words
 from services.brain.models.cbct.expected import NONE, Expected, expected_synapses
 from services.brain.models.cbct.parameters import CbctParameters
 from services.brain.models.cbct.projections import Projection
 from services.brain.models.cbct.sheets import Sheet
+from services.brain.models.room import lack_of_room
 from services.brain.settings import bad
 
 SYNAPSE_BYTES = {"static_synapse_hpc": 24, "static_synapse": 41}
@@ -18,15 +18,14 @@ CELL_BYTES = 8000
 
 def refuse_if_too_large(options: CbctParameters, cells: int, synapses: Expected, synapse_bytes: float) -> None:
     """Raises BadExperiment if the network would need more memory than the machine has free."""
-    free = free_bytes()
-    needed = cells * CELL_BYTES + synapse_bytes
-    if free is None or needed <= free:
+    lack = lack_of_room(cells * CELL_BYTES + synapse_bytes)
+    if not lack:
         return
     number = f" and {synapses.mean / 1e6:,.1f} M synapses" if synapses.mean else ""
     raise bad(
         "brain.parameters.area_mm2",
-        f"{', '.join(options.regions)} at {options.area_mm2:g} mm2 need about {in_words(needed)} of memory for "
-        f"{cells:,} cells{number}, and {in_words(free)} are free: take a smaller area or fewer regions",
+        f"{', '.join(options.regions)} at {options.area_mm2:g} mm2 have {cells:,} cells{number}, which need about "
+        f"{lack}: take a smaller area or fewer regions",
     )
 
 

@@ -14,6 +14,7 @@ from services.brain.models.cbct.tables import (
     tables,
     zones_of,
 )
+from services.brain.models.compact import SynapseModel
 from services.brain.settings import misfit_in
 
 
@@ -44,7 +45,7 @@ class CbctParameters:
     pathway_groups: tuple[str, ...] = PATHWAY_GROUPS
     v_m: Literal["per_cell", "table"] = "per_cell"
     transient_ms: float = TRANSIENT_MS
-    synapse_model: Literal["auto", "static_synapse_hpc", "static_synapse"] = "auto"
+    synapse_model: SynapseModel = "auto"
 
     def __post_init__(self) -> None:
         if not self.regions:

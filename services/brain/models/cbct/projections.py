@@ -10,12 +10,9 @@ from dataclasses import dataclass
 
 from services.brain.models.cbct.parameters import CbctParameters
 from services.brain.models.cbct.tables import PORTS, ProjectionRow, Tables
-from services.brain.settings import bad
+from services.brain.models.compact import compact_or_plain
 
 REFERENCE_SIDE_MM = 1.0
-
-COMPACT_CELLS = 65_534 - 1_000
-"""Nodes of one thread that a compact synapse can address, less some for devices."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,26 +73,13 @@ def projections(
     `sizes` has the number of cells of each population that is built. Raises BadExperiment if the synapse
     asked for cannot address so many cells on so few virtual processes.
     """
-    synapse_model = _synapse_model(parameters, sum(sizes.values()) / virtual_processes)
+    synapse_model = compact_or_plain(parameters.synapse_model, sum(sizes.values()) / virtual_processes)
     rows = [
         *tables.connections.values(),
         *(row for row in tables.pathways.values() if row.group in parameters.pathway_groups),
     ]
     built = [row for row in rows if row.source in sizes and row.target in sizes]
     return [_projection(row, parameters, sizes, synapse_model) for row in built]
-
-
-def _synapse_model(parameters: CbctParameters, cells_per_process: float) -> str:
-    compact = cells_per_process <= COMPACT_CELLS
-    if parameters.synapse_model == "auto":
-        return "static_synapse_hpc" if compact else "static_synapse"
-    if parameters.synapse_model == "static_synapse_hpc" and not compact:
-        raise bad(
-            "brain.parameters.synapse_model",
-            f"static_synapse_hpc can address {COMPACT_CELLS:,} cells of a thread, there would be "
-            f"{cells_per_process:,.0f}: take more threads, or static_synapse",
-        )
-    return parameters.synapse_model
 
 
 def _projection(
