@@ -52,8 +52,8 @@ class Front:
         return self._brain.deferred
 
     def afterwards(self) -> dict[str, Array]:
-        """As NestBrain's, on all ranks."""
-        return self._do(self._brain.afterwards, Op.AFTERWARDS)
+        """As NestBrain's; it has brought everything along with the step."""
+        return self._brain.afterwards()
 
     def edit(self, what: str, arguments: Mapping[str, Any], report: Report) -> Changed:
         """As NestBrain's, on all ranks."""
@@ -110,8 +110,6 @@ class Follower:
                 self._form = StepForm(ports.inputs, ports.outputs)
             case Op.ADVANCE:
                 self._brain.advance(self._form.read(command))
-            case Op.AFTERWARDS:
-                self._brain.afterwards()
             case Op.EDIT:
                 what, arguments = pickle.loads(command.payload)
                 changed = self._brain.edit(what, arguments, _silent)

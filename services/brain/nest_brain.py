@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from reafference.errors import BadExperiment, OutOfOrder, SimulatorFailed, StepCancelled
 from reafference.frames import Array, Plan, Port, Ports, Step
@@ -20,7 +21,7 @@ from services.brain.script import check_syntax
 from services.brain.selection import Ids
 from services.brain.settings import BrainSettings
 from services.brain.slices import Slices
-from services.brain.together import Alone, Together
+from services.brain.together import Alone, Stage, Together
 
 TIMING = {
     "timing.write": "writing the sources",
@@ -64,7 +65,7 @@ class NestBrain:
         self._together = together or Alone()
         self._running: _Running | None = None
         self._owed: tuple[str, ...] = ()
-        self._slices = Slices(self._together, self._given_up)
+        self._slices = Slices()
         self._step_began = 0.0
         self.cancelled: Callable[[], bool] = never
 
@@ -84,21 +85,41 @@ class NestBrain:
         that is no rate, SimulatorFailed where NEST fails or takes longer than the plan allows, StepCancelled
         where somebody asked for that.
         """
-        began = time.perf_counter_ns()
-        with self._together.stage():
-            running = self._expect(step)
-            running.devices.write(step.inputs, step.t_ns, step.dt_ns)
-        written = time.perf_counter_ns()
+        timing = dict.fromkeys(TIMING, 0)
+        local = _Local()
+        done_ns = 0
         self._step_began = time.monotonic()
-        self._slices.run(step.dt_ns, shortest_ns=running.shortest_ns, number=step.number)
-        run = time.perf_counter_ns()
-        running.t_ns += step.dt_ns
-        outputs = self._read(running, step.want)
-        # Not what `outputs` holds: on the other ranks that is nothing, and all must owe alike.
-        self._owed = tuple(port for port in running.outputs if port not in _together(running, step.want))
-        ended = time.perf_counter_ns()
-        spent = (written - began, run - written, ended - run)
-        return outputs | {name: np.array(ns, np.int64) for name, ns in zip(TIMING, spent, strict=True)}
+        while done_ns < step.dt_ns:
+            # One stage for all: the ranks meet once a step, and inside Run, where NEST sees to it. A rank that fails
+            # alone before Run leaves the others in there, which its patience ends.
+            with self._together.stage() as stage:
+                began = time.perf_counter_ns()
+                running = self._expect(step)
+                if not done_ns:
+                    running.devices.write(step.inputs, step.t_ns, step.dt_ns)
+                piece_ns = self._slices.next(step.dt_ns - done_ns, running.shortest_ns)
+                written = time.perf_counter_ns()
+                _run(piece_ns, step.number)
+                done_ns += piece_ns
+                run = time.perf_counter_ns()
+                if done_ns == step.dt_ns:
+                    running.t_ns += step.dt_ns
+                    # Ranks that came back for the rest would cost more time than it takes to bring it along.
+                    ports = step.want if self._together.size == 1 else running.outputs
+                    local = _read(running, ports)
+                    self._owed = tuple(port for port in running.outputs if port not in _with_spikes(running, ports))
+                    stage.tells = (run - written, *local.tells)
+                else:
+                    stage.tells = (run - written, self._has_enough(), 0)
+            self._slices.learn(piece_ns, int(stage.told[:, 0].max()))
+            timing["timing.write"] += written - began
+            timing["timing.run"] += run - written
+            if done_ns < step.dt_ns and stage.told[:, 1].any():
+                with self._together.stage():
+                    self._give_up(step.number, f"{done_ns / 1e6:g} of {step.dt_ns / 1e6:g} ms")
+        outputs = self._merged(running, local, stage)
+        timing["timing.readout"] = time.perf_counter_ns() - run
+        return outputs | {name: np.array(ns, np.int64) for name, ns in timing.items()}
 
     @property
     def deferred(self) -> tuple[str, ...]:
@@ -108,7 +129,13 @@ class NestBrain:
     def afterwards(self) -> dict[str, Array]:
         """The rest of the sinks and spikes of the last step."""
         owed, self._owed = self._owed, ()
-        return self._read(self._running, owed) if self._running else {}
+        running = self._running
+        if running is None or not owed:
+            return {}
+        with self._together.stage() as stage:
+            local = _read(running, owed)
+            stage.tells = (0, *local.tells)
+        return self._merged(running, local, stage)
 
     def edit(self, what: str, arguments: Mapping[str, Any], report: Report) -> Changed:
         """Change something between two steps; the edits are those of `edits.py`, `switch`, and the ones that build
@@ -141,7 +168,7 @@ class NestBrain:
     def close(self) -> None:
         """Leave the context and drop the network."""
         self._running = None
-        self._slices.restart()
+        self._slices = Slices()  # nothing is known about the network that comes now
         leave_context()
         nest.ResetKernel()
 
@@ -191,17 +218,25 @@ class NestBrain:
             self.prepare(replace(before, t_ns=plan.t_ns), report)
             raise
 
-    def _given_up(self, number: int, done: str) -> None:
-        """Raises where a step that is not over shall not go on."""
+    def _has_enough(self) -> bool:
+        """Whether a step that is not over shall not go on."""
+        return self.cancelled() or self._takes_too_long()
+
+    def _takes_too_long(self) -> bool:
+        assert self._running is not None
+        limit_s = self._running.plan.step_timeout_s
+        return bool(limit_s) and time.monotonic() - self._step_began > _OF_THE_LIMIT * limit_s
+
+    def _give_up(self, number: int, done: str) -> None:
+        """Raises on the rank that has enough; `done` says how far the step has come."""
         assert self._running is not None
         if self.cancelled():
             raise StepCancelled(f"step {number} was cancelled after {done}")
-        limit_s = self._running.plan.step_timeout_s
-        spent_s = time.monotonic() - self._step_began
-        if limit_s and spent_s > _OF_THE_LIMIT * limit_s:
+        if self._takes_too_long():
             raise SimulatorFailed(
-                f"step {number} takes too long: after {spent_s:.1f} s NEST had come to {done}, and a step may take "
-                f"{limit_s:g} s (step_timeout_s); does the network explode?"
+                f"step {number} takes too long: after {time.monotonic() - self._step_began:.1f} s NEST had come to "
+                f"{done}, and a step may take {self._running.plan.step_timeout_s:g} s (step_timeout_s); does the "
+                "network explode?"
             )
 
     def _check_ranks(self, plan: Plan) -> None:
@@ -230,37 +265,56 @@ class NestBrain:
             )
         return running
 
-    def _read(self, running: _Running, ports: Collection[str]) -> dict[str, Array]:
-        """The sinks among `ports`; all of the spikes if any of them are."""
-        with self._together.stage():
-            voltages = running.devices.read(ports)
-            spikes = _spikes(running, ports)
-        merged: dict[str, Array] = {**self._together.sums(voltages)}
-        if spikes is None:
-            return merged
-        columns = self._together.rows(spikes)
-        if running.harvest is not None and self._together.most(running.harvest.due):
+    def _merged(self, running: _Running, local: "_Local", stage: Stage) -> dict[str, Array]:
+        """What the ranks have read, on rank 0. `stage` is the one in which they read it."""
+        rows, due = stage.told[:, 1], stage.told[:, 2]
+        outputs, columns = self._together.home(local.values, local.rows, rows)
+        if due.any():
             with self._together.stage():
+                assert running.harvest is not None
                 running.harvest.empty()
-        if self._together.rank == 0:
+        if columns:
             sender, time_ns = columns
             order = np.lexsort((sender, time_ns)) if self._together.size > 1 else slice(None)
-            merged |= {"spikes.sender": sender[order], "spikes.time_ns": time_ns[order]}
-            merged |= running.devices.derive(merged)
-        return merged
+            outputs |= {"spikes.sender": sender[order], "spikes.time_ns": time_ns[order]}
+            outputs |= running.devices.derive(outputs)
+        return outputs
 
 
-def _together(running: _Running, ports: Collection[str]) -> Collection[str]:
+@dataclass(slots=True)
+class _Local:
+    """What one rank has read: voltages, and spikes as columns where they were asked for."""
+
+    values: dict[str, npt.NDArray[np.float64]] = field(default_factory=dict)
+    rows: tuple[Ids, ...] = ()
+    due: bool = False
+
+    @property
+    def tells(self) -> tuple[int, int]:
+        """What the other ranks need to know of it."""
+        return (len(self.rows[0]) if self.rows else 0), self.due
+
+
+def _read(running: _Running, ports: Collection[str]) -> _Local:
+    """The sinks among `ports`; all of the spikes if any of them are."""
+    values = running.devices.read(ports)
+    if running.harvest is None or running.devices.of_spikes.isdisjoint(ports):
+        return _Local(values)
+    sender, time_ns = running.harvest.take(running.nest_ns)
+    return _Local(values, (sender, time_ns + running.plan.t_ns), running.harvest.due)
+
+
+def _run(piece_ns: int, number: int) -> None:
+    try:
+        nest.Run(piece_ns / 1e6)
+    except nest.NESTError as error:
+        raise SimulatorFailed(f"NEST failed in step {number}: {error}") from error
+
+
+def _with_spikes(running: _Running, ports: Collection[str]) -> Collection[str]:
     """These ports, and those that come with them."""
     of_spikes = running.devices.of_spikes
     return ports if of_spikes.isdisjoint(ports) else of_spikes.union(ports)
-
-
-def _spikes(running: _Running, ports: Collection[str]) -> tuple[Ids, Ids] | None:
-    if running.harvest is None or running.devices.of_spikes.isdisjoint(ports):
-        return None
-    sender, time_ns = running.harvest.take(running.nest_ns)
-    return sender, time_ns + running.plan.t_ns
 
 
 def _replanned(plan: Plan, what: str, arguments: Mapping[str, Any], *, t_ns: int) -> Plan:

@@ -22,11 +22,15 @@ from mpi4py import MPI
 
 from reafference.errors import ReafferenceError, SimulatorFailed, StepCancelled, from_code
 from reafference.frames import Array
+from services.brain.together import Stage
 
 _PATIENCE_S = 3.0
 """How long a rank that has failed waits for the others. They may be in the middle of a long call, or never come."""
 
-_NAP_S = 50e-6
+_AWAKE_S, _NAP_S = 1e-3, 50e-6
+"""The ranks come to a meeting at nearly the same time: who waits for it gives its core away only where another one
+wants it, and sleeps only when the wait is a long one."""
+
 _PAUSES = ((0.02, 50e-6), (1.0, 200e-6), (float("inf"), 5e-3))
 """Until so many seconds after the last command, a waiting rank sleeps for so long between two looks."""
 
@@ -34,15 +38,18 @@ _COMMAND = 5
 """A command is int64: op, step, t_ns, dt_ns, n_bytes of the payload."""
 
 
+_TELLS = 4
+"""At a meeting each rank tells whether it has failed, and three numbers (`together.Stage`)."""
+
+
 class Op(IntEnum):
     """What all ranks are to do."""
 
     PREPARE = 1
     ADVANCE = 2
-    AFTERWARDS = 3
-    EDIT = 4
-    CLOSE = 5
-    QUIT = 6
+    EDIT = 3
+    CLOSE = 4
+    QUIT = 5
 
 
 class Command:
@@ -65,9 +72,8 @@ class Ranks:
         self.rank: int = self._comm.rank
         self.size: int = self._comm.size
         self.hosts: list[str] = self._comm.allgather(MPI.Get_processor_name())
-        self._meeting = np.zeros(2, np.int64)
-        self._met = np.zeros(2, np.int64)
-        self._cache: dict[int, tuple[bytes, Any]] = {}
+        self._tells = np.zeros(_TELLS, np.int64)
+        self._told = np.zeros((self.size, _TELLS), np.int64)
 
     # --- command and obey -----------------------------------------------------------------------------
 
@@ -94,47 +100,47 @@ class Ranks:
     # --- meet -------------------------------------------------------------------------------------------
 
     @contextmanager
-    def stage(self) -> Iterator[None]:
+    def stage(self) -> Iterator[Stage]:
         problem: Exception | None = None
+        stage = Stage()
         try:
-            yield
+            yield stage
         except Exception as error:
             problem = error
-        self._meet(problem)
-
-    def most(self, value: int) -> int:
-        return self._allreduce(value, MPI.MAX)
+        stage.told = self._meet(problem, stage.tells)
 
     def total(self, value: int) -> int:
-        return self._allreduce(value, MPI.SUM)
+        own, found = np.array([value], np.int64), np.zeros(1, np.int64)
+        self._complete(self._comm.Iallreduce(own, found, MPI.SUM))
+        return int(found[0])
 
     def each(self, value: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         own = pickle.dumps(dict(value))
         return [pickle.loads(text) for text in self._all_bytes(own)]
 
-    def sums(self, arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, Array]:
-        if not arrays:
-            return {}
-        own = np.concatenate([np.ravel(array) for array in arrays.values()], dtype=np.float64)
-        # Each value lives on one rank and is 0 on the others, so the sum is exact in any order.
-        found = np.empty_like(own) if self.rank == 0 else None
-        self._complete(self._comm.Ireduce(own, found, MPI.SUM, 0))
-        if found is None:
-            return {}
-        parts = np.split(found, np.cumsum([array.size for array in arrays.values()])[:-1])
-        return {name: part.reshape(array.shape) for (name, array), part in zip(arrays.items(), parts, strict=True)}
-
-    def rows(self, columns: Sequence[Array]) -> list[Array]:
-        own = np.ascontiguousarray(np.stack([np.asarray(column, np.int64) for column in columns], axis=1))
-        size = np.array([own.size], np.int64)
-        sizes = np.zeros(self.size, np.int64)
-        self._complete(self._comm.Igather(size, sizes if self.rank == 0 else None, 0))
+    def home(
+        self, values: Mapping[str, npt.NDArray[np.float64]], rows: Sequence[Array], counts: npt.NDArray[np.int64]
+    ) -> tuple[dict[str, Array], list[Array]]:
+        # Everything in one message: on a machine short of cores each meeting costs more than the bytes it moves.
+        floats = [np.ravel(array) for array in values.values()]
+        n_values = sum(array.size for array in floats)
+        own = np.concatenate([*(array.view(np.int64) for array in floats), *rows], dtype=np.int64)
         if self.rank:
             self._complete(self._comm.Igatherv(own, None, 0))
-            return []
+            return {}, []
+        sizes = n_values + len(rows) * counts
         found = np.empty(int(sizes.sum()), np.int64)
         self._complete(self._comm.Igatherv(own, [found, sizes, MPI.INT64_T], 0))
-        return list(found.reshape(-1, len(columns)).T)
+        parts = np.split(found, np.cumsum(sizes)[:-1])
+        # Each value lives on one rank and is 0 on the others, so the sum is exact.
+        total = np.sum([part[:n_values].view(np.float64) for part in parts], axis=0)
+        cuts = np.cumsum([array.size for array in floats])[:-1]
+        summed = {
+            name: piece.reshape(array.shape)
+            for (name, array), piece in zip(values.items(), np.split(total, cuts), strict=True)
+        }
+        columns = [part[n_values:].reshape(len(rows), -1) for part in parts]
+        return summed, list(np.concatenate(columns, axis=1)) if rows else []
 
     # --- the end ----------------------------------------------------------------------------------------
 
@@ -156,27 +162,21 @@ class Ranks:
 
     # --- within -----------------------------------------------------------------------------------------
 
-    def _meet(self, problem: Exception | None) -> None:
-        """Raises the same error on every rank if any of them has a problem."""
-        self._meeting[0] = problem is not None
-        request = self._comm.Iallreduce(self._meeting[:1], self._met[:1], MPI.MAX)
+    def _meet(self, problem: Exception | None, tells: tuple[int, int, int]) -> npt.NDArray[np.int64]:
+        """What all tell; raises the same error on every rank if any of them has a problem."""
+        self._tells[:] = (problem is not None, *tells)
+        request = self._comm.Iallgather(self._tells, self._told)
         if problem is None:
             self._complete(request)
         elif not self._complete(request, _PATIENCE_S):
             # The others do not come to hear of it: whoever catches this can only end the job.
             raise self.say(problem) from problem
-        if not self._met[0]:
-            return
+        if not self._told[:, 0].any():
+            return self._told[:, 1:].copy()
         own = None if problem is None else _plain(problem)
-        told = [json.loads(text) for text in self._all_bytes(json.dumps(own).encode())]
-        raise _merged(
-            [(rank, *tell) for rank, tell in enumerate(told) if tell], self.size, everywhere=True
-        ) from problem
-
-    def _allreduce(self, value: int, how: Any) -> int:
-        own, found = np.array([value], np.int64), np.zeros(1, np.int64)
-        self._complete(self._comm.Iallreduce(own, found, how))
-        return int(found[0])
+        said = [json.loads(text) for text in self._all_bytes(json.dumps(own).encode())]
+        problems = [(rank, *one) for rank, one in enumerate(said) if one]
+        raise _merged(problems, self.size, everywhere=True) from problem
 
     def _all_bytes(self, own: bytes) -> list[bytes]:
         size, sizes = np.array([len(own)], np.int64), np.zeros(self.size, np.int64)
@@ -194,7 +194,7 @@ class Ranks:
             waited = time.perf_counter() - began
             if waited > patience_s:
                 return False
-            if waited > 2 * _NAP_S:
+            if waited > _AWAKE_S:
                 time.sleep(_NAP_S)
             else:
                 os.sched_yield()

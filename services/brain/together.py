@@ -2,11 +2,24 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import numpy as np
 import numpy.typing as npt
 
 from reafference.frames import Array
+
+
+@dataclass(slots=True)
+class Stage:
+    """A part of the work at whose end all ranks meet. There each tells three numbers of its own, whatever they mean.
+
+    `told` has those of all ranks once the stage is over, shape (size, 3).
+    """
+
+    tells: tuple[int, int, int] = (0, 0, 0)
+    told: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros((1, 3), np.int64))
 
 
 class Together(Protocol):
@@ -18,16 +31,12 @@ class Together(Protocol):
     @property
     def size(self) -> int: ...
 
-    def stage(self) -> AbstractContextManager[None]:
+    def stage(self) -> AbstractContextManager[Stage]:
         """A part of the work in which a rank may fail. At its end all ranks meet; if one has failed, all raise.
 
         The error is the same everywhere and names the rank. Whatever can fail belongs into a stage: a rank that
         leaves the common path elsewhere leaves the others waiting.
         """
-        ...
-
-    def most(self, value: int) -> int:
-        """The largest of the ranks' values."""
         ...
 
     def total(self, value: int) -> int:
@@ -38,12 +47,14 @@ class Together(Protocol):
         """The plain maps of all ranks, in their order, on every rank."""
         ...
 
-    def sums(self, arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, Array]:
-        """The arrays (float64, the same names and shapes on each rank) added up, on rank 0; nothing elsewhere."""
-        ...
+    def home(
+        self, values: Mapping[str, npt.NDArray[np.float64]], rows: Sequence[Array], counts: npt.NDArray[np.int64]
+    ) -> tuple[dict[str, Array], list[Array]]:
+        """What each rank has of a step, on rank 0; nothing elsewhere.
 
-    def rows(self, columns: Sequence[Array]) -> list[Array]:
-        """The columns (int64) of all ranks one below the other, on rank 0; nothing elsewhere."""
+        `values` are arrays of the same names and shapes on each rank, where what lives on another rank is 0: their
+        sum. `rows` are columns (int64) of `counts` rows on each rank: one below the other.
+        """
         ...
 
 
@@ -54,11 +65,10 @@ class Alone:
     size = 1
 
     @contextmanager
-    def stage(self) -> Iterator[None]:
-        yield
-
-    def most(self, value: int) -> int:
-        return value
+    def stage(self) -> Iterator[Stage]:
+        stage = Stage()
+        yield stage
+        stage.told = np.array([stage.tells], np.int64)
 
     def total(self, value: int) -> int:
         return value
@@ -66,8 +76,7 @@ class Alone:
     def each(self, value: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         return [value]
 
-    def sums(self, arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, Array]:
-        return dict(arrays)
-
-    def rows(self, columns: Sequence[Array]) -> list[Array]:
-        return list(columns)
+    def home(
+        self, values: Mapping[str, npt.NDArray[np.float64]], rows: Sequence[Array], counts: npt.NDArray[np.int64]
+    ) -> tuple[dict[str, Array], list[Array]]:
+        return dict(values), list(rows)

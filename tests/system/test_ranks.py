@@ -92,6 +92,13 @@ def under_way(session, where, ranks, *more):
         await_state(monitor, "running", steps=10)
 
 
+def hear(operator, state):
+    """Wait until the engine tells the operator that the run is in this state."""
+    waiting, deadline = Waiting(operator), Deadline.after_s(LIMIT_S)
+    while not any(isinstance(frame, StateNote) and frame.state == state for frame in operator.arrived()):
+        assert waiting.until(deadline.left_ms()), f"the run did not come to {state}"
+
+
 def await_state(monitor, state, steps=0):
     for received in monitor.frames(Deadline.after_s(LIMIT_S)):
         note = received.frame
@@ -333,8 +340,8 @@ def test_a_step_that_explodes_is_given_up_by_the_second_ctrl_c(session, ranks):
     devices = SINKS.replace("rate_hz = 800.0", "rate_hz = 50000.0").replace('sources = ["all"]', 'sources = ["all[0]"]')
     where = experiment(session.cwd, script, devices, steps=1000)
     session.start("run", where, "--ranks", ranks, "--set", "step_ms=1000", "--out", "out", "--no-overview")
-    with Monitor(f"ipc://{session.wires()}/bus-out", ("engine/state",)) as monitor:
-        await_state(monitor, "running")
+    with Wires() as wires:
+        hear(Operator(wires, f"ipc://{session.wires()}/step", "visitor"), "running")
     time.sleep(2.0)
     session.kill(signal.SIGINT)
     time.sleep(0.2)
@@ -368,9 +375,7 @@ def test_a_paused_job_leaves_the_cores_alone(session):
     with Wires() as wires:
         operator = Operator(wires, f"ipc://{session.wires()}/step", "visitor")
         operator.order("pause", "a test")
-        waiting, deadline = Waiting(operator), Deadline.after_s(LIMIT_S)
-        while not any(isinstance(f, StateNote) and f.state == "paused" for f in operator.arrived()):
-            assert waiting.until(deadline.left_ms()), "the run was not paused"
+        hear(operator, "paused")
         pids = [pid_of_rank(session, rank) for rank in (0, 1)]
         time.sleep(1.5)  # a rank looks less often the longer it waits
         before, began = sum(map(cpu_s, pids)), time.monotonic()
