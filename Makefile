@@ -17,7 +17,8 @@ campaign: venv
 	$(BIN)/pytest -m campaign
 
 bench: venv
-	$(BIN)/python benchmarks/coupling.py
+	$(BIN)/python benchmarks/coupling.py && $(BIN)/python benchmarks/coupling.py --ranks 1 2 4
+	$(BIN)/python benchmarks/spikes.py && $(BIN)/python benchmarks/models.py
 
 venv: .venv/installed
 

@@ -213,16 +213,24 @@ class Operator:
         """These parameters of the neurons of a population, by name."""
         return self.edit("brain", "get_parameters", {"population": population, "names": list(names)})
 
+    def set_synapses(self, source: str, target: str, parameters: Mapping[str, Any]) -> None:
+        """Give all synapses from one population to another these parameters."""
+        self.edit("brain", "set_synapses", {"source": source, "target": target, "parameters": dict(parameters)})
+
+    def get_synapses(self, source: str, target: str, names: Sequence[str]) -> dict[str, Any]:
+        """These parameters of the synapses from one population to another, with the node ids of both ends."""
+        return self.edit("brain", "get_synapses", {"source": source, "target": target, "names": list(names)})
+
     def silence(self, population: str) -> None:
         """Let no neuron of the population fire any more."""
         self.edit("brain", "silence", {"population": population})
 
     def lesion(self, population: str) -> None:
-        """Cut the population off: nothing reaches it, and nothing comes from it."""
+        """Update the population no more: it does not fire, and does not change, until the brain is reset."""
         self.edit("brain", "lesion", {"population": population})
 
     def restore(self, population: str) -> None:
-        """Take a silence or a lesion back."""
+        """Take a silence back."""
         self.edit("brain", "restore", {"population": population})
 
     def stimulate(
@@ -231,10 +239,11 @@ class Operator:
         *,
         duration_ms: float,
         rate_hz: float | None = None,
+        weight: float | None = None,
         amplitude_pA: float | None = None,
     ) -> None:
-        """Drive a population for a while, with Poisson spikes of a rate or with a current."""
-        how = {"rate_hz": rate_hz, "amplitude_pA": amplitude_pA}
+        """Drive a population for a while, with Poisson spikes of a rate and a weight (nS or pA), or with a current."""
+        how = {"rate_hz": rate_hz, "weight": weight, "amplitude_pA": amplitude_pA}
         given = {name: value for name, value in how.items() if value is not None}
         self.edit("brain", "stimulate", {"population": population, "duration_ms": duration_ms, **given})
 

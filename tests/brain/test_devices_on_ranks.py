@@ -1,9 +1,5 @@
 """Every device over 1, 2 and 4 ranks: against its formula, and bit for bit against one rank."""
 
-import os
-import signal
-import subprocess
-import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +8,9 @@ import numpy as np
 import pytest
 
 from reafference.frames import Array
+from tests import mpiexec
 
+pytestmark = mpiexec.ranks_wanted()
 PROGRAM = Path(__file__).with_name("devices_on_ranks.py")
 LIMIT_S = 120
 RANKS = (1, 2, 4)
@@ -28,21 +26,8 @@ Results = dict[str, Array]
 
 def run(ranks: int, out: Path) -> Results:
     """What the program writes; whatever it started is gone afterwards."""
-    mpiexec = ["mpiexec", "--oversubscribe", "--bind-to", "none", "--mca", "mpi_yield_when_idle", "1"]
-    if os.geteuid() == 0:
-        mpiexec.append("--allow-run-as-root")
-    command = [*mpiexec, "-n", str(ranks), sys.executable, "-m", "mpi4py", str(PROGRAM), str(out)]
-    environment = {**os.environ, "OMP_WAIT_POLICY": "passive"}
-    job = subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
-    )
-    try:
-        said, _ = job.communicate(timeout=LIMIT_S)
-    finally:
-        if job.poll() is None:
-            os.killpg(job.pid, signal.SIGKILL)
-            job.wait()
-    assert job.returncode == 0, said
+    job = mpiexec.run(ranks, PROGRAM, out, limit_s=LIMIT_S)
+    assert job.returncode == 0, job.stdout
     with np.load(out) as file:
         return dict(file)
 

@@ -15,6 +15,7 @@ from services.brain import nest_module
 from services.brain.harvest import StreamHarvest
 from services.brain.kernel import KernelSetup, nest
 from services.brain.memory import held_bytes
+from tests import mpiexec
 
 ROOT = Path(__file__).parents[2]
 MAKE = ROOT / "deploy" / "make-nest-module"
@@ -265,12 +266,8 @@ def test_missing_headers_are_named(tmp_path: Path) -> None:
 def job(folder: Path, ranks: int, threads: int, way: str) -> dict[str, Any]:
     """What all ranks hold together: spikes by step, time and sender; voltages of all sinks, shape (steps, n)."""
     folder.mkdir()
-    command = ["mpiexec", "--allow-run-as-root", "--oversubscribe", "--bind-to", "none"]
-    command += ["--mca", "mpi_yield_when_idle", "1", "-n", str(ranks)]
-    command += [sys.executable, "-m", "mpi4py", str(JOB), str(folder), str(threads)]
-    environment = {**os.environ, "OMP_WAIT_POLICY": "passive", nest_module.VARIABLE: way}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
-    assert done.returncode == 0, done.stderr
+    done = mpiexec.run(ranks, JOB, folder, threads, environment={nest_module.VARIABLE: way})
+    assert done.returncode == 0, done.stdout
     held = [np.load(folder / f"{rank}.npz") for rank in range(ranks)]
     spikes = np.concatenate([h["spikes"] for h in held], axis=1)
     sinks = np.concatenate([h["at"] for h in held])
@@ -283,6 +280,7 @@ def job(folder: Path, ranks: int, threads: int, way: str) -> dict[str, Any]:
     }
 
 
+@mpiexec.ranks_wanted()
 def test_two_ranks_hand_out_the_spikes_and_voltages_of_one_with_two_threads(tmp_path: Path) -> None:
     plain = job(tmp_path / "plain", 1, 2, "off")
     assert plain["ways"] == {"MemoryHarvest"}

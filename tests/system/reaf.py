@@ -43,10 +43,16 @@ class Session:
     mark: str = field(default_factory=lambda: uuid.uuid4().hex)
     process: subprocess.Popen[str] | None = None
 
-    def start(self, *arguments: str | Path, preexec: Callable[[], None] | None = None) -> None:
+    def start(
+        self,
+        *arguments: str | Path,
+        preexec: Callable[[], None] | None = None,
+        prefix: Sequence[str | Path] = (),
+    ) -> None:
+        """`prefix` is a command that runs the rest of its own line, elsewhere perhaps."""
         environment = {**os.environ, _MARK: self.mark, "TMPDIR": str(self._temporary())}
         self.process = subprocess.Popen(
-            [*REAF, *map(str, arguments)],
+            [*map(str, prefix), *REAF, *map(str, arguments)],
             cwd=self.cwd,
             env=environment,
             stdin=subprocess.DEVNULL,

@@ -21,7 +21,9 @@ from reafference.errors import BadExperiment
 from reafference.frames import StateNote
 from reafference.sockets import Waiting, Wires
 from services.recorder.reader import Run
+from tests import mpiexec
 
+pytestmark = mpiexec.ranks_wanted()
 LIMIT_S = 60
 NEURONS = """\
     import nest
@@ -318,9 +320,7 @@ def test_an_edit_that_fails_names_what_is_wrong_and_the_run_can_be_edited_again(
         found = operator.get_parameters("all", ["I_e", "V_th"])
         np.testing.assert_array_equal(found["I_e"], np.arange(40.0))
         assert np.isposinf(found["V_th"]).all()
-        synapses = operator.edit(
-            "brain", "get_synapses", {"source": "all", "target": "all[0:4]", "names": ["weight"]}, patience_s=LIMIT_S
-        )
+        synapses = operator.get_synapses("all", "all[0:4]", ["weight"])
         assert len(synapses["weight"]) == 20
     session.kill(signal.SIGINT)
     assert session.finish(timeout_s=LIMIT_S).status == 130

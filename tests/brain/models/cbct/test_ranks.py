@@ -1,9 +1,6 @@
 """The same regions on one process and on several: equal to the last spike, if there are as many threads in all."""
 
 import json
-import os
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,19 +8,11 @@ from typing import Any
 import numpy as np
 
 from reafference.frames import Array
+from tests import mpiexec
 
+pytestmark = mpiexec.ranks_wanted()
 JOB = Path(__file__).with_name("ranks_job.py")
 TWO_REGIONS = {"regions": ["M1", "BG"], "area_mm2": 0.02, "transient_ms": 40.0}
-MPIEXEC = (
-    "mpiexec",
-    "--allow-run-as-root",
-    "--oversubscribe",
-    "--bind-to",
-    "none",
-    "--mca",
-    "mpi_yield_when_idle",
-    "1",
-)
 
 
 @dataclass
@@ -39,11 +28,8 @@ class Ran:
 
 def job(folder: Path, ranks: int, *arguments: Any) -> None:
     folder.mkdir()
-    command = [*MPIEXEC, "-n", str(ranks), sys.executable, "-m", "mpi4py", str(JOB), str(folder)]
-    environment = {**os.environ, "OMP_WAIT_POLICY": "passive"}
-    command += [json.dumps(argument) for argument in arguments]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
-    assert done.returncode == 0, done.stderr
+    done = mpiexec.run(ranks, JOB, folder, *map(json.dumps, arguments))
+    assert done.returncode == 0, done.stdout
 
 
 def run(folder: Path, ranks: int, threads: int) -> Ran:
