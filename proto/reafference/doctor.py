@@ -108,8 +108,10 @@ def _simulator(service: str, name: str, words: Any) -> Finding:
 
 
 def _nest_words(about: dict[str, Any]) -> str:
-    mpi = "with MPI" if about["have_mpi"] else "without MPI (one process, several threads)"
-    return f"{about['version']}, {mpi}, {'with' if about['have_threads'] else 'without'} threads"
+    mpi = "with MPI" if about["have_mpi"] else "without MPI (one process, several threads; make nest-mpi changes that)"
+    threads = "with threads" if about["have_threads"] else "without threads"
+    module = "with our extension module" if about["extension_module"] else "without our extension module"
+    return f"{about['version']}, {mpi}, {threads}, {module}"
 
 
 def _package(name: str) -> Finding:
@@ -121,7 +123,9 @@ def _package(name: str) -> Finding:
 
 def _mpi() -> Finding:
     found = shutil.which("mpiexec")
-    remedy = "" if found else "only brains over several processes need it (Debian: apt install openmpi-bin)"
+    remedy = (
+        "" if found else "only brains over several processes need it (Debian: apt install openmpi-bin; make nest-mpi)"
+    )
     return Finding("mpiexec", found or "not found", remedy)
 
 

@@ -18,11 +18,12 @@ from reafference.sockets import PulseEcho
 
 
 def _about() -> int:
+    from . import nest_module
     from .kernel import nest
 
     build = nest.build_info
     keys = ("version", "have_mpi", "have_threads", "have_gsl")
-    print(json.dumps({key: build[key] for key in keys}))
+    print(json.dumps({**{key: build[key] for key in keys}, "extension_module": nest_module.compiled() is not None}))
     return 0
 
 

@@ -181,7 +181,7 @@ def _versions() -> dict[str, str]:
     return found
 
 
-_COUNTS = ("neurons", "synapses", "devices", "threads", "build_s", "nest_version", "have_mpi")
+_COUNTS = ("neurons", "synapses", "devices", "processes", "threads", "build_s", "nest_version", "have_mpi")
 
 
 def counts(ports: Mapping[str, Ports]) -> dict[str, Any]:

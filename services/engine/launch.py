@@ -245,7 +245,7 @@ class Launch:
         for child in self._children.values():
             if not child.alive:
                 continue
-            in_order, after_fault = _GRACE_S.get(child.name, _GRACE_OTHERS_S)
+            in_order, after_fault = self._grace_of(child)
             grace = after_fault if engine.status else in_order
             if engine.status and engine.status < 0 and not child.asked_at:
                 grace = 0.0  # nobody will say bye to them any more
@@ -255,6 +255,11 @@ class Launch:
             patience = _KILL_AFTER_S if child.name != documents.RECORDER else 2.5
             if child.asked_at and now - child.asked_at >= patience:
                 os.kill(child.process.pid, signal.SIGKILL)
+
+    def _grace_of(self, child: Child) -> tuple[float, float]:
+        """Seconds in order, and after a fault. A recorder that has nothing to close has no reason to stay either."""
+        begun = bool(self._run_folder) and (Path(self._run_folder) / "recording.mcap").exists()
+        return _GRACE_S[child.name] if child.name in _GRACE_S and begun else _GRACE_OTHERS_S
 
     def _kill_all(self) -> None:
         for child in self._children.values():
