@@ -21,7 +21,8 @@ _READS = '\n\n@transfer(reads="brain.many")\ndef everything(voltages_mV):\n    "
 
 # 19 integrators, 3 sources and one recorder are the 23 devices of the experiment as it is.
 _MANY = {23: 0, 230: 207, 1000: 1000}
-NAMES = {"module": "extension module", "nest": "NEST's own calls"}
+NAMES = {"module": "module", "nest": "NEST"}
+"""Who reads: our extension module for NEST, or NEST's own calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,25 +117,16 @@ def _median(figures: Sequence[Figure]) -> Figure:
 def report(figures: Sequence[Figure]) -> None:
     """A table for people."""
     cores = len(os.sched_getaffinity(0))
-    table = Table(title=f"mouse_reach at 0.02 mm², one thread a rank, {cores} cores; medians over the steps, in ms")
+    table = Table(
+        title=f"mouse_reach at 0.02 mm², one thread a rank, {cores} cores; ms, medians over the steps",
+        caption="devices are read by our extension module for NEST, or by NEST's own calls",
+    )
     for column in ("ranks", "devices", "read by"):
         table.add_column(column)
-    for column in ("overhead", "p99", "of which read-out", "NEST", "whole step"):
+    for column in ("overhead", "p99", "read-out", "NEST", "step"):
         table.add_column(column, justify="right")
     for figure in figures:
-        table.add_row(
-            f"{figure.ranks}{' (more than cores)' if figure.ranks > cores else ''}",
-            str(figure.devices),
-            NAMES[figure.way],
-            *(
-                f"{value:.2f}"
-                for value in (
-                    figure.overhead_ms,
-                    figure.overhead_p99_ms,
-                    figure.readout_ms,
-                    figure.brain_ms,
-                    figure.step_ms,
-                )
-            ),
-        )
+        values = (figure.overhead_ms, figure.overhead_p99_ms, figure.readout_ms, figure.brain_ms, figure.step_ms)
+        numbers = (f"{value:.2f}" for value in values)
+        table.add_row(str(figure.ranks), str(figure.devices), NAMES[figure.way], *numbers)
     Console().print(table)
