@@ -13,6 +13,7 @@ from reafference.frames import RunStop, StateNote
 from reafference.sockets import Waiting, Wires
 from services.recorder.reader import Run
 from services.recorder.verify import verify
+from tests import mpiexec
 
 STEPS = 60
 PATIENCE_S = 60
@@ -44,10 +45,12 @@ def moving(frame):
     return isinstance(frame, StateNote) and frame.state == "running" and frame.step >= 5
 
 
-def test_the_run_after_a_full_reset_equals_the_first_twice_in_a_row(session, operator, tmp_path):
+@pytest.mark.parametrize("ranks", [1, pytest.param(2, marks=mpiexec.ranks_wanted())])
+def test_the_run_after_a_full_reset_equals_the_first_twice_in_a_row(session, operator, tmp_path, ranks):
     (tmp_path / "straight").mkdir()
-    straight = reaf.run(tmp_path / "straight", reaf.MOUSE, *reaf.SMALL, "--steps", str(STEPS)).summary
-    session.start("run", reaf.MOUSE, *reaf.SMALL, "--steps", str(STEPS), "--out", "out", "--no-overview")
+    mouse = (reaf.MOUSE, *reaf.SMALL, "--steps", str(STEPS), "--ranks", str(ranks))
+    straight = reaf.run(tmp_path / "straight", *mouse).summary
+    session.start("run", *mouse, "--out", "out", "--no-overview")
     person = operator()
     for _ in range(2):
         hear(person, moving)
