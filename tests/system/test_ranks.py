@@ -17,7 +17,7 @@ import reaf
 
 from reafference.client import Monitor, Operator
 from reafference.clock import Deadline
-from reafference.errors import BadExperiment
+from reafference.errors import BadExperiment, ScriptError
 from reafference.frames import StateNote
 from reafference.sockets import Waiting, Wires
 from services.recorder.reader import Run
@@ -324,6 +324,29 @@ def test_an_edit_that_fails_names_what_is_wrong_and_the_run_can_be_edited_again(
         assert len(synapses["weight"]) == 20
     session.kill(signal.SIGINT)
     assert session.finish(timeout_s=LIMIT_S).status == 130
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_the_brain_is_replaced_while_the_clock_goes_on(session, ranks):
+    where = experiment(session.cwd)
+    under_way(session, where, ranks)
+    with Wires() as wires:
+        operator = Operator(wires, f"ipc://{session.wires()}/step", "visitor")
+        with pytest.raises(ScriptError, match=r"brain\.py, line 1: SyntaxError"):
+            operator.replace_brain("def build(:\n")
+        operator.replace_brain(textwrap.dedent(NEURONS).replace("380.0", "0.0").replace("cells=40", "cells=60"))
+        assert len(operator.get_parameters("all", ["I_e"])["I_e"]) == 60
+        operator.set_populations({"few": "all[0:3]"})
+        assert operator.get_parameters("few", ["I_e"])["I_e"].tolist() == [0.0] * 3
+        with pytest.raises(BadExperiment, match="nobody"):
+            operator.set_populations({"few": "nobody"})
+    session.kill(signal.SIGINT)
+    result = session.finish(timeout_s=LIMIT_S)
+    assert result.status == 130, result.said
+    assert reaf.tool(session.cwd, "verify", "out").returncode == 0
+    changes = [(change.what, change.code) for change in Run(result.folder).changes]
+    assert ("replace_brain", "") in changes
+    assert ("replace_brain", "script_error") in changes
 
 
 @pytest.mark.parametrize("ranks", [1, 2])
