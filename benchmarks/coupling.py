@@ -193,6 +193,7 @@ def _server() -> Iterator[str]:
         "NEST_SERVER_DISABLE_RESTRICTION": "true",
         "NEST_SERVER_ENABLE_EXEC_CALL": "true",
         "OMP_NUM_THREADS": "1",
+        ranks.MODULE_SWITCH: "off",  # the server reads the recorder as NEST's own is read
     }
     command = [str(Path(sys.executable).with_name("nest-server")), "start", "-p", str(port), "-t", "600"]
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
