@@ -1,6 +1,8 @@
 """`make nest-mpi` says what it lacks before it starts, by the names of Debian's packages."""
 
+import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -61,3 +63,28 @@ def test_a_folder_of_wheels_that_is_not_there_is_named(bare, tmp_path):
     done = make(bare, tmp_path / "nowhere", tmp_path)
     assert done.returncode == 2
     assert f"REAF_NEST_WHEELS={tmp_path / 'nowhere'} is no folder" in done.stderr
+
+
+def test_a_reduced_build_has_every_model_that_is_used():
+    """Words of our sources that are names of NEST's models stand in the list of the script."""
+    ask = "import json, nest; print(json.dumps([*nest.node_models, *nest.synapse_models]))"
+    said = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, timeout=60, check=True).stdout
+    # A voltmeter comes with the multimeter.
+    known = {_plain(name) for name in json.loads(said.splitlines()[-1])} - {"voltmeter"}
+    files = [
+        file for place in ("services/brain", "tests/brain", "tests/system", "experiments") for file in _texts(place)
+    ]
+    words = {_plain(word) for file in files for word in re.findall(r"[a-z][a-z0-9_]+", file.read_text(errors="ignore"))}
+    script = (ROOT / "deploy" / "make-nest-mpi").read_text()
+    listed = set(re.findall(r"[a-z][a-z0-9_]+", " ".join(re.findall(r'^models="(.*)"$', script, re.MULTILINE))))
+    assert len(known & words) > 20
+    assert known & words <= listed
+
+
+def _plain(name):
+    """The model without the endings of its compact and labelled forms, which come with it."""
+    return name.removesuffix("_lbl").removesuffix("_hpc")
+
+
+def _texts(place):
+    return [file for file in (ROOT / place).rglob("*") if file.suffix in (".py", ".toml", ".csv")]
