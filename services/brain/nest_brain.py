@@ -74,8 +74,10 @@ class NestBrain:
         self.close()
         try:
             return self._prepare(plan, report)
-        except BaseException:
-            self.close()
+        except BaseException as error:
+            # Where the other ranks are somewhere else, NEST's calls of one rank would meet theirs.
+            if self._together.holds_after(error):
+                self.close()
             raise
 
     def advance(self, step: Step) -> dict[str, Array]:

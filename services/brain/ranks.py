@@ -109,6 +109,9 @@ class Ranks:
             problem = error
         stage.told = self._meet(problem, stage.tells)
 
+    def holds_after(self, error: BaseException) -> bool:
+        return known_everywhere(error)
+
     def total(self, value: int) -> int:
         own, found = np.array([value], np.int64), np.zeros(1, np.int64)
         self._complete(self._comm.Iallreduce(own, found, MPI.SUM))
@@ -217,7 +220,7 @@ def follow(ranks: Ranks, act: Callable[[Command], None]) -> None:
             # Otherwise rank 0 answers for all.
 
 
-def known_everywhere(error: Exception) -> bool:
+def known_everywhere(error: BaseException) -> bool:
     """Whether all ranks have raised this error, so that they are together still."""
     return isinstance(error, ReafferenceError) and bool(error.detail.get("everywhere"))
 

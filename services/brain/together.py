@@ -39,6 +39,10 @@ class Together(Protocol):
         """
         ...
 
+    def holds_after(self, error: BaseException) -> bool:
+        """Whether all ranks have raised this error, and so are at the same place still."""
+        ...
+
     def total(self, value: int) -> int:
         """The sum of the ranks' values."""
         ...
@@ -69,6 +73,9 @@ class Alone:
         stage = Stage()
         yield stage
         stage.told = np.array([stage.tells], np.int64)
+
+    def holds_after(self, error: BaseException) -> bool:
+        return True
 
     def total(self, value: int) -> int:
         return value
