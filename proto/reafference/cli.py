@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from . import __version__, doctor, jsontext
+from . import __version__, doctor, front_door, jsontext
 from .errors import BadExperiment, ReafferenceError
 from .report import TerminalView, print_result
 from .runner import Ended, Runner
@@ -112,6 +112,18 @@ def _recorder_tool(name: str) -> object:
     return run
 
 
+def _serve(given: argparse.Namespace, console: Console) -> int:
+    arguments = [
+        f"--{name}={getattr(given, name)}"
+        for name in ("home", "host", "port", "places", "web")
+        if getattr(given, name) is not None
+    ]
+    arguments += [f"--name={name}" for name in given.name]
+    if not given.tokens:
+        arguments.append("--no-tokens")
+    return front_door.serve(arguments, console, as_json=given.json)
+
+
 def _doctor(given: argparse.Namespace, console: Console) -> int:
     return doctor.report(Console(highlight=False))
 
@@ -167,6 +179,17 @@ def _parser() -> argparse.ArgumentParser:
         tool = commands.add_parser(name, help=purpose)
         tool.add_argument("run", type=Path, help="the run folder")
         tool.set_defaults(command=_recorder_tool(name))
+
+    serve = commands.add_parser("serve", help="the web page and the REST service, for this machine")
+    serve.add_argument("--home", type=Path, metavar="DIR", help="where experiments are kept (./reafference-home)")
+    serve.add_argument("--host", metavar="ADDRESS", help="where to listen (127.0.0.1: this machine only)")
+    serve.add_argument("--port", type=int, metavar="N", help="0 takes one that is free (8080)")
+    serve.add_argument("--name", action="append", default=[], help="a further host name under which it is known")
+    serve.add_argument("--places", type=int, metavar="N", help="how many simulations may run at a time (1)")
+    serve.add_argument("--no-tokens", dest="tokens", action="store_false", help="let everybody on this machine in")
+    serve.add_argument("--web", type=Path, metavar="DIR", help="read the page anew from here at each request")
+    serve.add_argument("--json", action="store_true", help="say where it is in one line of JSON on standard output")
+    serve.set_defaults(command=_serve)
 
     diagnose = commands.add_parser("doctor", help="what is installed, and what to do about what is missing")
     diagnose.set_defaults(command=_doctor)

@@ -48,6 +48,17 @@ class Envelope(NamedTuple):
     version: tuple[int, int] = PROTOCOL
 
 
+class Place(NamedTuple):
+    """Where a frame belongs, read from its header without its arrays."""
+
+    run: str
+    src: str
+    kind: str
+    seq: int
+    step: int
+    t_ns: int
+
+
 class Received(NamedTuple):
     """A decoded frame with its envelope and part 0."""
 
@@ -142,6 +153,40 @@ def split(topic: bytes, blob: bytes) -> Packed:
     return Packed(topic, blob[: unpacker.tell()], tuple(large))
 
 
+def place(parts: Sequence[Any]) -> Place:
+    """Where this frame belongs; raises BadFrame if it has no header that says so."""
+    found = swift.place(parts[1]) if len(parts) > 1 else None
+    if found is None:
+        raise BadFrame("a header does not say where its frame belongs")
+    return Place(*found)
+
+
+# --- batches of frames, for one WebSocket message ----------------------------------------------------
+
+
+def bound(parts: Sequence[Any]) -> bytes:
+    """One frame as it stands in a batch: a msgpack array of its parts."""
+    return swift.encode([part if type(part) is bytes else bytes(part) for part in parts])
+
+
+def batch(number: int, frames: Sequence[bytes]) -> bytes:
+    """The msgpack array of a number and frames that are bound already."""
+    packer = msgpack.Packer()
+    head: bytes = packer.pack_array_header(len(frames) + 1)
+    return b"".join((head, packer.pack(number), *frames))
+
+
+def open_batch(data: bytes) -> tuple[int, list[list[bytes]]]:
+    """Undo `batch`: the number, and the parts of each frame. Raises BadFrame."""
+    try:
+        number, *frames = msgpack.unpackb(data, raw=False, ext_hook=_no_extensions)
+    except (msgpack.exceptions.UnpackException, ValueError, TypeError) as error:
+        raise BadFrame(f"this is no batch of frames: {error}") from None
+    if not isinstance(number, int) or not all(isinstance(frame, list) for frame in frames):
+        raise BadFrame("a batch is a number and frames")
+    return number, frames
+
+
 # --- the parts of a frame ----------------------------------------------------------------------------
 
 
@@ -155,7 +200,7 @@ class _Layout:
     packed: tuple[str, ...]
 
 
-_SIMPLE = (bool, int, float, str, tuple[str, ...], Mapping[str, int])
+_SIMPLE = (bool, int, float, str, tuple[str, ...], Mapping[str, int], Mapping[str, float])
 
 
 @cache

@@ -27,6 +27,8 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 INJECTED = ("t", "step", "params", "state", "log")
 """Names a transfer function may take besides what it reads."""
 
+_FAR = 2**53
+
 _collecting: list["Declaration"] | None = None
 
 
@@ -55,9 +57,12 @@ def transfer(
     element by its label), or any ending of one that is unique (`brain.M1_L1_ENGC`, `body.Foot2`). Functions
     that write to the brain run before all others; among equals a higher `priority` runs first, then by name.
     """
+    if not isinstance(priority, (int, float)) or not -_FAR < priority < _FAR:
+        raise TypeError(f"priority is a number, and not too large: {priority!r} is none")
+    read, written = _names(reads, "reads"), _names(writes, "writes")
 
     def declare(function: Function) -> Function:
-        declaration = Declaration(function.__name__, function, _names(reads), _names(writes), priority, active)
+        declaration = Declaration(function.__name__, function, read, written, priority, bool(active))
         if _collecting is not None:
             _collecting.append(declaration)
         return function
@@ -76,5 +81,9 @@ def collecting() -> Iterator[list[Declaration]]:
         _collecting = before
 
 
-def _names(given: str | Sequence[str]) -> tuple[str, ...]:
-    return (given,) if isinstance(given, str) else tuple(given)
+def _names(given: str | Sequence[str], key: str) -> tuple[str, ...]:
+    names = (given,) if isinstance(given, str) else tuple(given)
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError(f"{key} takes addresses such as 'body.Foot2', not {name!r}")
+    return names

@@ -58,7 +58,7 @@ def _findings() -> Iterator[Finding]:
     yield _disk()
     yield _simulator("brain", "NEST", _nest_words)
     yield _simulator("body", "PyBullet", lambda about: f"{about['pybullet']}, numba {about['numba']}")
-    for package in ("mcap", "h5py", "matplotlib", "fastapi", "pyzmq", "msgpack"):
+    for package in ("mcap", "h5py", "matplotlib", "fastapi", "uvicorn", "websockets", "pyzmq", "msgpack"):
         yield _package(package)
     yield _mpi()
     yield _docker()

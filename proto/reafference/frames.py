@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from . import plain
 
-PROTOCOL = (1, 1)
+PROTOCOL = (1, 2)
 """Version of the wire: a minor adds optional keys and kinds, a major breaks."""
 
 LOWEST = (1, 0)
@@ -23,9 +23,10 @@ Array = npt.NDArray[Any]
 
 State = Literal["lobby", "preparing", "ready", "running", "paused", "stopping", "fault"]
 Role = Literal["participant", "witness", "operator", "launcher"]
-OrderKind = Literal["start", "pause", "resume", "stop", "cancel", "reset"]
+OrderKind = Literal["start", "pause", "resume", "step", "stop", "cancel", "reset"]
 Scope = Literal["", "full", "brain", "body"]
 MessageType = Literal["compile", "runtime", "loading", "timeout", "environment"]
+Severity = Literal["info", "warning", "error"]
 Outcome = Literal["finished", "stopped", "halted", "fault", "reset"]
 
 
@@ -284,10 +285,11 @@ class Bye(Frame):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order(Frame):
-    """An operator wants the run to start, pause, resume, stop, be cancelled or reset. Answered by `state` or `error`.
+    """An operator wants the run to start, pause, resume, make one step, stop, be cancelled or reset.
 
-    `stop` waits for the end of the step, `cancel` does not. `scope` says what a reset is of: the whole run ("full",
-    or empty), or one participant, which is then an edit with the id 0.
+    Answered by `state` or `error`. `step` makes one CLE step and pauses, or pauses after the step in progress where
+    the run is going on. `stop` waits for the end of the step, `cancel` does not. `scope` says what a reset is of: the
+    whole run ("full", or empty), or one participant, which is then an edit with the id 0.
     """
 
     kind: ClassVar[str] = "order"
@@ -300,9 +302,10 @@ class Order(Frame):
 class Edit(Frame):
     """Change something of the participant `to` between two steps; from an operator to the engine, and on to it.
 
-    `what` is a name the simulator understands, `arguments` are plain values and arrays. It is carried out when the
-    participant has no step to make, and may take `timeout_s` (0: as long as a step, or as building, by its kind).
-    Answered by `edited`, or by an `error` with the same id under `edit` in its detail; then nothing has changed.
+    `to` may also be "engine": its transfer functions, parameters and limits. `what` is a name that the receiver
+    understands, `arguments` are plain values and arrays, `by` is the person for whom the operator asks, if it speaks
+    for several. It is carried out when the participant has no step to make, and may take `timeout_s` (0: as long as a
+    step, or as building, by its kind). Answered by `edited`, or by an `error` with the same id under `edit` in its detail; then nothing has changed.
     """
 
     kind: ClassVar[str] = "edit"
@@ -311,6 +314,7 @@ class Edit(Frame):
     what: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
     timeout_s: float = 0.0
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -333,6 +337,7 @@ class StateNote(Frame):
 
     `step` is the step in progress (or the next one), `steps` how many there will be; `cle_step_ns` the wall time of
     the last one, `mean_step_ns` of all but the first; `recorded` is the last step the recorder has acknowledged.
+    `facts` has, besides counts, `real_ns`, `limit`, `function_ns` and `spent_ns` (see PROTOCOL.md).
     """
 
     kind: ClassVar[str] = "state"
@@ -417,12 +422,13 @@ class Clock(Frame):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message(Frame):
-    """Something a person should read: a warning, or an error with its place in the user's script."""
+    """Something a person should read: a warning, an error with its place in the user's script, or what a transfer
+    function printed or logged ("info")."""
 
     kind: ClassVar[str] = "message"
     step: int = -1
     t_ns: int = 0
-    severity: Literal["warning", "error"] = "error"
+    severity: Severity = "error"
     source: str
     type: MessageType
     text: str
@@ -437,8 +443,8 @@ class Message(Frame):
 class Change(Frame):
     """What an edit was, on `engine/edits`: it acts from `step` on, which begins at `t_ns`.
 
-    `by` is the operator, or `schedule`. An edit that was refused has changed nothing; `code` and `text` say why.
-    `took_ns` is wall-clock time.
+    `by` is the person for whom it was made, the operator, or `schedule`. An edit that was refused has changed nothing;
+    `code` and `text` say why. `took_ns` is wall-clock time.
     """
 
     kind: ClassVar[str] = "change"
@@ -452,6 +458,31 @@ class Change(Frame):
     code: str = ""
     text: str = ""
     took_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionsNote(Frame):
+    """The transfer functions from `step` on, on `engine/functions`, in the order in which they are called.
+
+    Each is a map: `name`, `source`, `line` (of its first line in its file, 0 if it stands in none), `active`,
+    `priority`, `direction`, `reads`, `writes`, and `problem`: null, or why it is not called (see PROTOCOL.md).
+    """
+
+    kind: ClassVar[str] = "functions"
+    step: int
+    t_ns: int
+    functions: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Values(Frame):
+    """Numbers of the transfer functions after `step`, on `engine/values`: results that are numbers by the name of the
+    function, and numbers it keeps in its `state` as `function.name`."""
+
+    kind: ClassVar[str] = "values"
+    step: int
+    t_ns: int
+    values: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -537,6 +568,8 @@ KINDS: Mapping[str, type[Frame]] = {
         Clock,
         Message,
         Change,
+        FunctionsNote,
+        Values,
         PortsNote,
         RunStart,
         RunStop,

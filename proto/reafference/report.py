@@ -74,13 +74,17 @@ class TerminalView:
         self._finish("recorder", "ready")
         task = self._tasks.get("steps")
         if task is None:
-            task = self._tasks["steps"] = self._bars.add_task("steps", total=note.steps, note="")
-        self._bars.update(task, completed=min(note.step, note.steps), note=_steps(note))
+            task = self._tasks["steps"] = self._bars.add_task("steps", total=note.steps or None, note="")
+        self._bars.update(task, completed=note.step, total=note.steps or None, note=_steps(note))
 
     def message(self, message: Message) -> None:
-        """Something that went wrong in the user's own code."""
-        where = f" ({Path(message.file).name}, line {message.line}: {message.line_text})" if message.file else ""
+        """Something that went wrong in the user's own code, or that it says."""
         when = f"step {message.step}: " if message.step >= 0 else ""
+        if message.severity == "info":
+            self._console.print(Text(f"{message.function}  ", style="bold") + Text(f"{when}{message.text}"))
+            return
+        line = f": {message.line_text}" if message.line_text else ""
+        where = f" ({Path(message.file).name}, line {message.line}{line})" if message.file else ""
         self.warning(f"{when}{message.text}{where}")
 
     def warning(self, text: str) -> None:
@@ -145,10 +149,9 @@ def _network(facts: Mapping[str, Any]) -> str:
 
 def _steps(note: StateNote) -> str:
     dt_s = float(note.facts.get("dt_ns", 0)) / 1e9
-    parts = [
-        f"{min(note.step, note.steps)}/{note.steps}",
-        f"{note.t_ns / 1e9:.2f} of {note.steps * dt_s:.2f} s",
-    ]
+    parts = [f"{note.step}/{note.steps}", f"{note.t_ns / 1e9:.2f} of {note.steps * dt_s:.2f} s"]
+    if not note.steps:  # wall time limits it
+        parts = [f"{note.step}", f"{note.t_ns / 1e9:.2f} s"]
     if note.mean_step_ns:
         left_s = (note.steps - note.step) * note.mean_step_ns / 1e9
         parts.append(f"real-time factor {dt_s * 1e9 / note.mean_step_ns:.3g}")

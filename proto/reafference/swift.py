@@ -49,7 +49,17 @@ class _Done(msgspec.Struct, gc=False):
     outputs: tuple[_Enclosed, ...]
 
 
+class _Place(msgspec.Struct, gc=False):
+    run: str
+    src: str
+    kind: str
+    seq: int
+    step: int = -1
+    t_ns: int = 0
+
+
 _header = msgspec.msgpack.Decoder(_Header).decode
+_place = msgspec.msgpack.Decoder(_Place).decode
 _grant = msgspec.msgpack.Decoder(_Grant).decode
 _done = msgspec.msgpack.Decoder(_Done).decode
 
@@ -70,6 +80,15 @@ def decode(header: Any, large: list[Any], dtypes: dict[str, "np.dtype[Any]"]) ->
     except (msgspec.MsgspecError, RecursionError, ValueError, LookupError):
         return None
     return (head.run, head.src, head.seq, head.sent_ns, head.v), frame
+
+
+def place(header: Any) -> tuple[str, str, str, int, int, int] | None:
+    """Run, sender, kind, sequence number, step and time of the frame with this header; None if it has none."""
+    try:
+        found = _place(header)
+    except (msgspec.MsgspecError, RecursionError):
+        return None
+    return found.run, found.src, found.kind, found.seq, found.step, found.t_ns
 
 
 def _frame(head: _Header, large: list[Any], dtypes: dict[str, "np.dtype[Any]"]) -> Frame:

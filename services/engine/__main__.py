@@ -21,7 +21,7 @@ from reafference.frames import RunStop
 from reafference.process import Leave, die_with, wake_promptly
 from reafference.sockets import Wires
 
-from . import documents, experiment, transfer
+from . import documents, experiment, script
 from .loop import Loop
 
 
@@ -53,8 +53,7 @@ def _say_why(descriptor: int, code: str, text: str) -> None:
 def _run(given: argparse.Namespace, config: ServiceConfig, leave: Leave, log: Any) -> tuple[int, RunStop]:
     """The exit status and the last document of the run."""
     wanted = experiment.load(given.experiment, overrides(given))
-    script = wanted.transfer_file()
-    declarations = transfer.load(*script, wanted.folder) if script else []
+    functions = script.of(wanted.transfer_file(), wanted.folder)
     folder = documents.make_run_folder(given.out, given.runs)
     try:
         with Wires(insecure=config.insecure) as wires:
@@ -62,7 +61,7 @@ def _run(given: argparse.Namespace, config: ServiceConfig, leave: Leave, log: An
                 wires,
                 config.addresses,
                 wanted,
-                declarations,
+                functions,
                 folder,
                 leave,
                 log,

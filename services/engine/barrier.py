@@ -43,8 +43,9 @@ class Barrier(NamedTuple):
 
     `step` is the one in progress or, between steps, the next one. `granted` says that it is in progress, `coupled`
     that the transfer functions have run for it. `window` is how many steps may be granted beyond `recorded`; 0 where
-    nothing is recorded. `wanted` names the participants for which edits are waiting, `editing` the one that is being
-    edited. `cancelled` is the step that was given up in its middle.
+    nothing is recorded. `pausing` says to pause before the next step, `single` to make one step before that. `wanted`
+    names the participants (or ENGINE) for which edits are waiting, `editing` the one that is being edited. `timed_out`
+    says that no more time is left, `cancelled` is the step that was given up in its middle.
     """
 
     members: Mapping[str, Member]
@@ -57,7 +58,9 @@ class Barrier(NamedTuple):
     granted: bool = False
     recorded: int = -1
     pausing: bool = False
+    single: bool = False
     ending: bool = False
+    timed_out: bool = False
     resetting: bool = False
     cancelled: int = -1
     wanted: tuple[str, ...] = ()
@@ -89,8 +92,8 @@ class Barrier(NamedTuple):
         return self.coupled and bool(self.window) and self.step > self.recorded + self.window
 
     def at_border(self, name: str) -> bool:
-        """Whether this participant stands between two steps of its own."""
-        return not self.granted and self.members[name].due(self.step)
+        """Whether this participant stands between two steps of its own, or the engine between two CLE steps."""
+        return not self.granted and (name == ENGINE or self.members[name].due(self.step))
 
 
 # --- what may happen ---------------------------------------------------------------------------------
@@ -139,15 +142,27 @@ class Ordered:
 
 
 @dataclass(frozen=True, slots=True)
+class Limited:
+    """From now on there will be so many steps, those that have been made included."""
+
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class TimedOut:
+    """The wall time that the run may take is over."""
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
-    """Somebody wants to edit this participant."""
+    """Somebody wants to edit this participant, or ENGINE."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """The edit of this participant has been carried out, or refused."""
+    """The edit of this participant, or of ENGINE, has been carried out, or refused."""
 
     name: str
 
@@ -184,10 +199,24 @@ class Failed:
 
 ENGINE = "engine"
 
-_FROM_MEMBERS = (Arrived, Built, Answered, Wanted, Settled, HasHalted)
+_FROM_MEMBERS = (Arrived, Built, Answered, HasHalted)
+_ABOUT_EDITS = (Wanted, Settled)
 
 Event = (
-    Arrived | Built | Answered | Coupled | Credited | Ordered | Wanted | Settled | HasHalted | Lost | Overdue | Failed
+    Arrived
+    | Built
+    | Answered
+    | Coupled
+    | Credited
+    | Ordered
+    | Limited
+    | TimedOut
+    | Wanted
+    | Settled
+    | HasHalted
+    | Lost
+    | Overdue
+    | Failed
 )
 
 
@@ -225,7 +254,7 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class SendEdit:
-    """Send this participant the edit that has waited longest."""
+    """Send this participant the edit that has waited longest; ENGINE carries it out itself."""
 
     name: str
 
@@ -292,6 +321,8 @@ def react(barrier: Barrier, event: Event) -> Reaction:
         raise OutOfOrder(_misplaced(barrier, event))
     if isinstance(event, _FROM_MEMBERS) and event.name not in barrier.members:
         raise OutOfOrder(f"{event.name} has no part in this run")
+    if isinstance(event, _ABOUT_EDITS) and event.name not in (*barrier.members, ENGINE):
+        raise OutOfOrder(f"{event.name} has no part in this run")
     return handler(barrier, event)
 
 
@@ -352,7 +383,7 @@ def _next(barrier: Barrier) -> Reaction:
     """Between two steps: end, edit, pause, wait for credit, or grant."""
     if not barrier.coupled or barrier.granted or barrier.editing:
         return barrier, ()
-    if barrier.ending or barrier.step >= barrier.steps:
+    if barrier.ending or barrier.timed_out or barrier.step >= barrier.steps:
         return _stop(barrier)
     if barrier.wanted and barrier.at_border(barrier.wanted[0]):
         return _edit(barrier)
@@ -362,7 +393,9 @@ def _next(barrier: Barrier) -> Reaction:
         return barrier, ()
     due = tuple(m.name for m in barrier.members.values() if m.due(barrier.step))
     members = {m.name: m._replace(granted=barrier.step) if m.name in due else m for m in barrier.members.values()}
-    return _completed(barrier._replace(members=members, granted=True, coupled=False), (Grant(barrier.step, due),))
+    pausing = barrier.pausing or barrier.single
+    granted = barrier._replace(members=members, granted=True, coupled=False, pausing=pausing, single=False)
+    return _completed(granted, (Grant(barrier.step, due),))
 
 
 def _start(barrier: Barrier) -> Reaction:
@@ -377,6 +410,14 @@ def _at_rest(barrier: Barrier) -> Reaction:
     if barrier.ending:
         return _stop(barrier)
     return _edit(barrier) if barrier.wanted else (barrier, ())
+
+
+def _limited(barrier: Barrier, event: Limited) -> Reaction:
+    return barrier._replace(steps=event.steps), ()
+
+
+def _timed_out(barrier: Barrier, event: TimedOut) -> Reaction:
+    return _next(barrier._replace(timed_out=True))
 
 
 def _edit(barrier: Barrier) -> Reaction:
@@ -429,8 +470,9 @@ def _over(barrier: Barrier, before: tuple[Action, ...]) -> Reaction:
 def _ordered_in_lobby(barrier: Barrier, event: Ordered) -> Reaction:
     if event.what in ("stop", "cancel"):
         return _stop(barrier._replace(ending=True))
-    if event.what == "reset":
-        raise OutOfOrder(f"the run is {_PHRASES[barrier.state]}: it can be reset once it is ready")
+    if event.what in ("reset", "step"):
+        done = "be reset" if event.what == "reset" else "make a step"
+        raise OutOfOrder(f"the run is {_PHRASES[barrier.state]}: it can {done} once it is ready")
     return barrier._replace(autostart=event.what in ("start", "resume")), ()
 
 
@@ -438,6 +480,8 @@ def _ordered_when_ready(barrier: Barrier, event: Ordered) -> Reaction:
     match event.what:
         case "start" | "resume":
             return _start(barrier)
+        case "step":
+            return _start(barrier._replace(single=True))
         case "cancel":
             return _stop(barrier._replace(ending=True))
         case "stop" | "reset":
@@ -452,10 +496,12 @@ def _ending(barrier: Barrier, event: Ordered) -> Barrier:
 
 def _ordered_while_running(barrier: Barrier, event: Ordered) -> Reaction:
     match event.what:
-        case "pause":
-            barrier = barrier._replace(pausing=True)
+        case "step" if barrier.single:
+            pass
+        case "pause" | "step":
+            barrier = barrier._replace(pausing=True, single=False)
         case "start" | "resume":
-            barrier = barrier._replace(pausing=False)
+            barrier = barrier._replace(pausing=False, single=False)
         case "stop" | "reset":
             barrier = _ending(barrier, event)
         case "cancel":
@@ -613,6 +659,8 @@ _TABLE: Mapping[tuple[State, type], _Handler] = {
     ("fault", Overdue): _give_up,
     **{(state, Lost): _lost for state in ("lobby", "preparing", "ready", "running", "paused")},
     **{(state, Failed): _failed for state in ("lobby", "preparing", "ready", "running", "paused")},
+    ("running", TimedOut): _timed_out,
+    **{(state, Limited): _limited for state in ("preparing", "ready", "running", "paused")},
     **{(state, Wanted): _wanted for state in ("ready", "running", "paused")},
     **{(state, Settled): _settled for state in ("ready", "running", "paused")},
     **{(state, Overdue): _overdue for state in ("lobby", "preparing", "running")},

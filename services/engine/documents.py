@@ -137,8 +137,10 @@ def all_ports(ports: Mapping[str, Ports]) -> dict[str, Ports]:
     return {**ports, "engine": engine_ports(ports)}
 
 
-def start_document(experiment: Experiment, run: str, ports: Mapping[str, Ports]) -> RunStart:
-    """Who, what, with which seed and versions."""
+def start_document(
+    experiment: Experiment, run: str, ports: Mapping[str, Ports], *, steps: int, parameters: Mapping[str, Any]
+) -> RunStart:
+    """Who, what, with which seed and versions. After a reset `steps` and `parameters` may not be those of the file."""
     general = experiment.general
     return RunStart(
         run=run,
@@ -147,8 +149,8 @@ def start_document(experiment: Experiment, run: str, ports: Mapping[str, Ports])
         started_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
         seed=general.seed,
         dt_ns=experiment.dt_ns,
-        steps=general.steps,
-        parameters=experiment.document.parameters,
+        steps=steps,
+        parameters=parameters,
         settings=experiment.settings,
         files=experiment.files,
         ports=all_ports(ports),

@@ -79,12 +79,12 @@ def change(
     code: str = "",
     text: str = "",
 ) -> Change:
-    """What a recording tells of an edit that was answered."""
+    """What a recording tells of an edit that was answered; by whom, the operator itself or the person it speaks for."""
     edit = wish.edit
     return Change(
         step=step,
         t_ns=t_ns,
-        by=wish.by,
+        by=edit.by or wish.by,
         to=edit.to,
         what=edit.what,
         arguments=edit.arguments,

@@ -13,11 +13,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from reafference import plain
-from reafference.clock import ns_from_ms, steps_per
+from reafference.clock import NS_PER_S, ns_from_ms, steps_per
 from reafference.errors import BadExperiment
 from reafference.topics import is_name
 
+from .limit import ENDLESS, Limit
+
 PARTICIPANTS = ("brain", "body")
+ENGINE = "engine"
 FILE = "experiment.toml"
 
 
@@ -25,18 +28,22 @@ FILE = "experiment.toml"
 class General:
     """The table [experiment].
 
-    `step_ms` is the CLE step. `on_error` says what a failing transfer function means: "continue" switches it
-    off, "halt" ends the run. `pace` is 0 for as fast as possible, 1 for real time, 0.5 for half of it.
+    `step_ms` is the CLE step. The run is finished after so many `steps`, or when it has been running for `real_limit_s`
+    of wall time (0 for no such limit; where there is one, `steps` may be 0 for no limit of its own). `on_error` says
+    what a failing transfer function means: "continue" switches it off, "halt" ends the run. `pace` is 0 for as fast as
+    possible, 1 for real time, 0.5 for half of it.
     """
 
     name: str
     title: str = ""
     description: str = ""
+    tags: tuple[str, ...] = ()
     steps: int
     step_ms: float = 20.0
     seed: int = 1
     on_error: Literal["continue", "halt"] = "continue"
     pace: float = 0.0
+    real_limit_s: float = 0.0
     transfer_timeout_s: float = 5.0
     step_timeout_s: float = 120.0
     prepare_timeout_s: float = 3600.0
@@ -44,7 +51,10 @@ class General:
     def __post_init__(self) -> None:
         if not is_name(self.name):
             raise plain.Misfit("name", "a name of letters, digits, '_', '-' and '.'", f"the text {self.name!r}")
-        _at_least("steps", self.steps, 1)
+        _at_least("real_limit_s", self.real_limit_s, 0)
+        _less_than("real_limit_s", self.real_limit_s, 1e9)
+        _at_least("steps", self.steps, 0 if self.real_limit_s else 1)
+        _less_than("steps", self.steps, ENDLESS)
         if not 0 <= self.seed < 2**63:
             raise plain.Misfit("seed", "a whole number from 0 to 2^63 - 1", str(self.seed))
         _at_least("pace", self.pace, 0)
@@ -98,7 +108,8 @@ class Measure:
 class Planned:
     """One entry of [[schedule]]: an edit that the engine makes itself, before the step that begins at `at_s`.
 
-    `to` is the participant, `what` and `arguments` are its own, `timeout_s` is how long it may take (0: the usual).
+    `to` is the participant or the engine, `what` and `arguments` are its own, `timeout_s` is how long it may take (0:
+    the usual).
     """
 
     at_s: float
@@ -177,6 +188,11 @@ class Experiment:
         """How the brain's processes are started, where there are several."""
         return plain.load(Mpi, (self.document.brain or {}).get("mpi", {}))
 
+    @property
+    def limit(self) -> Limit:
+        """When the run is finished."""
+        return Limit(self.dt_ns, self.general.steps, int(self.general.real_limit_s * NS_PER_S))
+
     def every(self, participant: str) -> int:
         """How many CLE steps make one step of this participant."""
         step_ms = self.participants[participant].get("step_ms", self.general.step_ms)
@@ -188,6 +204,8 @@ class Experiment:
 
     def never_made(self) -> list[str]:
         """What there is to say of planned edits for which the run is too short."""
+        if not self.general.steps:
+            return []
         end_s = self.general.steps * self.dt_ns / 1e9
         return [
             f"the edit {planned.what!r} is scheduled for {planned.at_s:g} s, but the run ends at {end_s:g} s"
@@ -365,10 +383,10 @@ def _check_schedule(experiment: Experiment) -> None:
     """An edit is made between two steps of its participant, so there must be such a place at that time."""
     for number, planned in enumerate(experiment.document.schedule):
         key = f"schedule[{number}]"
-        if planned.to not in experiment.participants:
-            expected, found = " or ".join(map(repr, experiment.participants)), plain.describe(planned.to)
+        if planned.to not in (*experiment.participants, ENGINE):
+            expected, found = " or ".join(map(repr, (*experiment.participants, ENGINE))), plain.describe(planned.to)
             raise _complaint(experiment.path, plain.Misfit(f"{key}.to", expected, found))
-        step_ns = experiment.dt_ns * experiment.every(planned.to)
+        step_ns = experiment.dt_ns * (1 if planned.to == ENGINE else experiment.every(planned.to))
         try:
             if planned.at_s:
                 _steps_at(planned.at_s, step_ns)
@@ -407,6 +425,11 @@ def _complaint(path: Path, misfit: plain.Misfit) -> BadExperiment:
 def _at_least(key: str, value: float, least: float) -> None:
     if not value >= least:
         raise plain.Misfit(key, f"{least:g} or more", f"{value:g}")
+
+
+def _less_than(key: str, value: float, most: float) -> None:
+    if not value < most:
+        raise plain.Misfit(key, f"less than {most:g}", f"{value:g}")
 
 
 def _more_than(key: str, value: float, least: float) -> None:

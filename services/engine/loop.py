@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from reafference import codec, declare, plain
+from reafference import codec, plain
 from reafference.clock import NS_PER_MS, Deadline
 from reafference.config import Addresses
 from reafference.errors import (
@@ -33,6 +33,7 @@ from reafference.frames import (
     Edited,
     ErrorFrame,
     Frame,
+    FunctionsNote,
     Gone,
     Halt,
     Halted,
@@ -54,6 +55,7 @@ from reafference.frames import (
     StepDone,
     StepGrant,
     Stream,
+    Values,
     Welcome,
 )
 from reafference.process import Leave
@@ -61,14 +63,16 @@ from reafference.sockets import BusOut, PulseHost, Sender, StepHost, TapOut, Wai
 from reafference.topics import parsed
 
 from . import barrier as b
-from . import documents, edits
-from . import transfer as transfer_functions
+from . import documents, edits, script, steering
 from .edits import SCHEDULE, Edits, Wish
 from .experiment import PARTICIPANTS, Experiment, Planned
+from .limit import Stopwatch
 from .measures import Measures
 from .pace import Pace
 from .profile import Profile, Row
 from .publisher import Publisher
+from .script import Script
+from .steering import Lasting, Now, Steered
 from .transfer import Transfer
 
 _JOIN_S = 60.0
@@ -81,6 +85,7 @@ _TURN_MS = 250
 _SETTLE_MS = 1
 _FOR_EVER = 0.0
 _FIRST_WITH_EDITS = (1, 1)
+_FIRST_WITH_INFO = (1, 2)
 
 
 class Loop:
@@ -91,14 +96,14 @@ class Loop:
         wires: Wires,
         addresses: Addresses,
         experiment: Experiment,
-        declarations: list[declare.Declaration],
+        functions: Script,
         folder: Path,
         leave: Leave,
         log: Any,
         *,
         autostart: bool = True,
     ) -> None:
-        self._experiment, self._declarations, self._addresses = experiment, declarations, addresses
+        self._experiment, self._script, self._addresses = experiment, functions, addresses
         self._folder = self._first_folder = folder
         self._leave, self._log = leave, log
         record = experiment.document.record
@@ -111,7 +116,7 @@ class Loop:
         roster: dict[str, Role] = dict.fromkeys(experiment.participants, "participant")
         self._barrier = b.open_lobby(
             roster | ({documents.RECORDER: "witness"} if record.enabled else {}),
-            steps=experiment.general.steps,
+            steps=experiment.limit.last,
             every={name: experiment.every(name) for name in experiment.participants},
             window=record.window_steps if record.enabled else 0,
             autostart=autostart,
@@ -122,6 +127,7 @@ class Loop:
         self._schedule: dict[int, list[Planned]] = {}
         for planned in experiment.document.schedule:
             self._schedule.setdefault(experiment.border(planned), []).append(planned)
+        self._lasting = Lasting(experiment.limit)
         self._stop_asked = self._over = False
         self._begin_run()
         self._allow(_JOIN_S)
@@ -138,7 +144,10 @@ class Loop:
         self._edits = Edits()
         self.profile = Profile()
         self._row: Row | None = None
-        self._owed: list[Clock | Packed | Row] = []
+        self._owed: list[Clock | Packed | Row | Values | Message] = []
+        self._told: list[Values | Message] = []
+        self._limit = self._lasting.limit
+        self._running = Stopwatch()
         self._row_began_ns = self._granted_ns = self._short_since_ns = self._committed = 0
         pace = self._experiment.general.pace
         self._pace = Pace(int(self._experiment.dt_ns / pace) if pace else 0)
@@ -223,7 +232,7 @@ class Loop:
             case b.SendHalt(step, names):
                 return self._send_halt(step, names)
             case b.Restart():
-                self._restart()
+                return self._restart()
             case b.Tell(state):
                 self._tell(state)
             case b.Conclude(error, culprit):
@@ -377,6 +386,7 @@ class Loop:
         now = time.perf_counter_ns()
         if self._pace.due(now) and self._row is not None:
             self._row.pace_wait = self._pace.release(now)
+            yield from self._timed_out(now)
             yield b.Coupled()
         if self._limit_s != _FOR_EVER and self._deadline.passed() and not self._pace.holding:
             limit = self._limit_s
@@ -393,22 +403,36 @@ class Loop:
 
     def _couple(self, step: int) -> list[b.Event]:
         """Run the transfer functions on what is known at the end of `step` steps."""
+        repeated: list[Message] = []
         if self._transfer is None:
-            self._transfer = self._resolve()
+            self._transfer, repeated = self._resolve()
         began = time.perf_counter_ns()
         messages = self._transfer.evaluate(step * self._experiment.dt_ns, step)
         ended = time.perf_counter_ns()
         if self._row is not None:
             self._row.transfer = ended - began
+        self._told += self._transfer.said()
+        if self._transfer.numbers:
+            t_ns = step * self._experiment.dt_ns
+            self._told.append(Values(step=step - 1, t_ns=t_ns, values=self._transfer.numbers))
         if not self._opened:
             # Only now is it sure that the experiment can be run: shapes were checked on resting values.
             self._open_run()
-        for message in messages:
+        elif messages:
+            self._tell_functions(step)
+        for message in (*repeated, *messages):
             self._warn(message)
         if messages and self._experiment.general.on_error == "halt":
             return [b.Failed("engine", self._halting(messages[0], step))]
         planned = [self._planned(entry) for entry in self._schedule.get(step, ())]
-        return planned if step and self._pace.hold(ended) else [*planned, b.Coupled()]
+        if step and self._pace.hold(ended):
+            return planned
+        return [*planned, *self._timed_out(ended), b.Coupled()]
+
+    def _timed_out(self, now_ns: int) -> list[b.Event]:
+        """What follows if the run has been running for as long as it may."""
+        over = self._limit.real_ns and self._running.spent_ns(now_ns) >= self._limit.real_ns
+        return [b.TimedOut()] if over and self._barrier.state == "running" else []
 
     def _halting(self, message: Message, step: int) -> TransferFailed:
         text = message.text.rsplit(";", 1)[0]
@@ -418,19 +442,20 @@ class Loop:
             'as on_error = "halt" asks for'
         )
 
-    def _resolve(self) -> Transfer:
-        """All ports are known: find what transfer functions and measures name."""
+    def _resolve(self) -> tuple[Transfer, list[Message]]:
+        """All ports are known: find what transfer functions and measures name. After a reset the functions are changed
+        as people have changed them before; what is wrong with them then is told too."""
         simulators = self._simulators()
         transfer = Transfer(
-            self._declarations,
+            self._script,
             simulators,
             self._experiment.document.parameters,
             timeout_s=self._experiment.general.transfer_timeout_s,
-            log=self._log.bind(source="transfer"),
         )
+        repeated = self._lasting.repeat(transfer, Now(step=0, real_ns=0))
         self._measures = Measures(self._experiment.document.measures, simulators)
         self._ask_for(transfer, self._measures)
-        return transfer
+        return transfer, repeated
 
     def _simulators(self) -> dict[str, Ports]:
         return {name: self._ports[name] for name in self._experiment.participants}
@@ -442,9 +467,17 @@ class Loop:
 
     def _open_run(self) -> None:
         simulators = self._simulators()
-        start = documents.start_document(self._experiment, self._sender.run, simulators)
+        assert self._transfer is not None
+        start = documents.start_document(
+            self._experiment,
+            self._sender.run,
+            simulators,
+            steps=self._limit.steps,
+            parameters=self._transfer.parameters.now(),
+        )
         self._publisher.publish("start", start, "run")
         self._opened = True
+        self._tell_functions(0)
         for name, ports in simulators.items():
             for text in ports.facts.get("warnings", ()):
                 self._warn(Message(severity="warning", source=name, type="loading", text=text))
@@ -484,6 +517,8 @@ class Loop:
             grant = StepGrant(step=step, t_ns=t_ns, dt_ns=dt_ns, want=self._want[name], inputs=(packed,))
             lost += self._request({name: grant})
             self._owed.append(packed)
+        self._owed += self._told
+        self._told = []
         self._granted_ns = time.perf_counter_ns()
         self._row.send = self._granted_ns - began
         self._allow(self._experiment.general.step_timeout_s)
@@ -516,6 +551,9 @@ class Loop:
         return lost
 
     def _conclude(self, error: ReafferenceError | None, culprit: str) -> None:
+        if self._transfer is not None and self._opened:
+            self._told += self._transfer.said(all_of_it=True)
+            self._catch_up()
         self._stop = documents.stop_document(
             self._experiment,
             self.profile,
@@ -543,10 +581,10 @@ class Loop:
         """How the run ends, if nothing is wrong."""
         if self._barrier.resetting:
             return "reset"
-        early = self._barrier.ending and len(self.profile) < self._experiment.general.steps
+        early = self._barrier.ending and not self._barrier.timed_out and len(self.profile) < self._barrier.steps
         return "stopped" if early else "finished"
 
-    def _restart(self) -> None:
+    def _restart(self) -> list[b.Event]:
         """Begin another run of the same experiment: all is as at the start, but everybody is here."""
         self._write_profile()
         documents.remove_if_unused(self._folder)
@@ -555,11 +593,11 @@ class Loop:
         self._publisher.begin()
         self._begin_run()
         # Loaded again, for there may be variables in the file.
-        script = self._experiment.transfer_file()
-        self._declarations = transfer_functions.load(*script, self._experiment.folder) if script else []
+        self._script = script.of(self._experiment.transfer_file(), self._experiment.folder)
         self._log.info("reset", run=self._sender.run, folder=str(self._folder))
         for name in tuple(self._operators):
             self._send(name, self._welcome_frame(name, with_pulse=False))
+        return [b.Limited(self._limit.last)]
 
     def _write_profile(self) -> None:
         if not len(self.profile):
@@ -621,12 +659,13 @@ class Loop:
         return b.Wanted(planned.to)
 
     def _check_target(self, to: str) -> None:
+        if to == b.ENGINE:
+            return
         participants = self._experiment.participants
         if to not in participants:
-            known = " or ".join(map(repr, participants))
-            raise BadExperiment(
-                f"there is no participant {to!r} to edit: name {known}{plain.nearest(to, participants)}"
-            )
+            names = (*participants, b.ENGINE)
+            known = " or ".join(map(repr, names))
+            raise BadExperiment(f"there is no participant {to!r} to edit: name {known}{plain.nearest(to, names)}")
         version = self._versions[to]
         if version < _FIRST_WITH_EDITS:
             spoken = ".".join(map(str, version))
@@ -644,8 +683,51 @@ class Loop:
     def _send_edit(self, name: str) -> list[b.Event]:
         self._end_of_steps()
         edit = self._edits.begin()
+        if name == b.ENGINE:
+            return self._steer(edit)
         self._allow(edits.limit_s(edit, self._experiment.general))
         return self._request({name: edit})
+
+    def _steer(self, edit: Edit) -> list[b.Event]:
+        """Carry out an edit of the engine itself."""
+        assert self._transfer is not None
+        assert self._measures is not None
+        now = Now(step=self._barrier.step, real_ns=self._running.spent_ns(time.perf_counter_ns()))
+        try:
+            steered = steering.carry_out(edit, self._transfer, self._limit, now)
+        except ReafferenceError as error:
+            detail = {**error.detail, "edit": edit.id}
+            return list(self._refused(b.ENGINE, ErrorFrame(code=error.code, text=error.text, detail=detail)))
+        wish, took_ns = self._edits.end()
+        if wish.by != SCHEDULE:
+            self._lasting.note(wish.edit, steered)
+        self._take_steered(edit, steered)
+        if edit.what not in steering.READINGS:
+            # The sources would stand there a second time.
+            result = {name: value for name, value in steered.result.items() if name != "functions"}
+            self._tell_change(wish, took_ns, result)
+        self._send_to(wish, Edited(id=wish.edit.id, step=self._barrier.step, result=steered.result))
+        self._allow_on()
+        return [*([b.Limited(self._limit.last)] if steered.limit else []), b.Settled(b.ENGINE)]
+
+    def _take_steered(self, edit: Edit, steered: Steered) -> None:
+        """Let it be so from now on, and say so."""
+        assert self._transfer is not None
+        assert self._measures is not None
+        if steered.limit is not None:
+            self._limit = steered.limit
+        if "functions" in steered.result and edit.what not in steering.READINGS:
+            self._ask_for(self._transfer, self._measures)
+            self._tell_functions(self._barrier.step)
+        for message in steered.messages:
+            self._warn(message)
+
+    def _tell_functions(self, step: int) -> None:
+        """Say what the functions are from this step on."""
+        assert self._transfer is not None
+        described = tuple(self._transfer.described())
+        note = FunctionsNote(step=step, t_ns=step * self._experiment.dt_ns, functions=described)
+        self._publisher.publish("functions", note)
 
     def _edited(self, name: str, frame: Edited) -> Iterator[b.Event]:
         if not self._edits.awaits(name, frame.id):
@@ -684,6 +766,7 @@ class Loop:
         self._ask_for(self._transfer, self._measures)
         note = PortsNote(step=step, t_ns=t_ns, ports=documents.all_ports(simulators))
         self._publisher.publish("ports", note, "run")
+        self._tell_functions(step)
         for message in messages:
             self._warn(message)
         for text in flaws:
@@ -758,6 +841,7 @@ class Loop:
             self._send(name, frame)
 
     def _tell(self, state: State) -> None:
+        self._running.run(self._barrier.state == "running", time.perf_counter_ns())
         if state in ("paused", "stopping", "fault"):
             self._end_of_steps()
         if state in ("stopping", "fault"):
@@ -773,13 +857,18 @@ class Loop:
 
     def _catch_up(self) -> None:
         """Publish what was put off: commit marks, profile, copies of inputs; and say where the run stands."""
-        owed, self._owed = self._owed, []
+        owed = self._owed + self._told
+        self._owed, self._told = [], []
         for item in owed:
             match item:
                 case Clock():
                     self._publisher.publish("clock", item)
                 case Row():
                     self._publish_row(item)
+                case Values():
+                    self._publisher.publish("values", item)
+                case Message():
+                    self._tell_message(item)
                 case _:
                     self._publisher.copy(item)
         if self._barrier.state == "running" and time.monotonic_ns() >= self._next_state_ns:
@@ -787,6 +876,8 @@ class Loop:
 
     def _end_of_steps(self) -> None:
         """No step follows at once: what has been measured of the last one is all of it."""
+        if self._transfer is not None and self._opened:
+            self._told += self._transfer.said(all_of_it=True)
         self._catch_up()
         self._pace.restart()
         for finished in self._close_row(time.perf_counter_ns()):
@@ -794,11 +885,12 @@ class Loop:
                 self._publish_row(finished)
 
     def _state_note(self) -> StateNote:
+        real_ns = self._running.spent_ns(time.perf_counter_ns())
         return StateNote(
             step=self._barrier.step,
             t_ns=self._barrier.step * self._experiment.dt_ns,
             state=self._barrier.state,
-            steps=self._experiment.general.steps,
+            steps=self._limit.steps,
             text=self._barrier.error.text if self._barrier.error else "",
             cle_step_ns=self.profile.last_step_ns,
             mean_step_ns=self.profile.mean_step_ns(),
@@ -806,12 +898,24 @@ class Loop:
             facts={
                 "experiment": self._experiment.general.name,
                 "dt_ns": self._experiment.dt_ns,
+                "real_ns": real_ns,
+                "limit": self._limit.described(self._barrier.step, real_ns),
+                "function_ns": self._transfer.spent_ns() if self._transfer else {},
+                "spent_ns": self.profile.spent_ns(),
                 **documents.counts(self._ports),
             },
         )
 
     def _warn(self, message: Message) -> None:
+        """Say what is also told at the end of the run; what was said before it comes first."""
+        if self._told:
+            self._catch_up()
         self._messages.append(message)
         self._log.warning("message", text=message.text, function=message.function, line=message.line, step=message.step)
+        self._tell_message(message)
+
+    def _tell_message(self, message: Message) -> None:
         self._publisher.publish("log", message)
-        self._to_operators(message)
+        for name in tuple(self._operators):
+            if message.severity != "info" or self._versions[name] >= _FIRST_WITH_INFO:
+                self._send(name, message)

@@ -11,7 +11,7 @@ from reafference.frames import Port, Ports
 from . import ports as addresses
 from .experiment import Measure
 from .ports import Place
-from .transfer import Values
+from .transfer import Arrays
 
 _NS_OF_A_MEASURE_TIME = 1
 
@@ -47,7 +47,7 @@ class Measures:
         """Output ports of `participant` that must ride in its answers."""
         return {p.port.name for p in self._places.values() if p.participant == participant}
 
-    def take(self, values: Values, t_ns: int) -> None:
+    def take(self, values: Arrays, t_ns: int) -> None:
         """Take what the end of a step at `t_ns` has to offer."""
         for name, place in self._places.items():
             measure = self._measures[name]
@@ -67,7 +67,7 @@ def _place(name: str, measure: Measure, readable: Mapping[str, Sequence[Port]]) 
     return place
 
 
-def _number(values: Values, place: Place) -> float:
+def _number(values: Arrays, place: Place) -> float:
     array = values[place.participant][place.port.name]
     return float(array if place.index is None else array[place.index])
 

@@ -6,7 +6,7 @@ read-out), `brain_refresh` (with it) and `cle_step` are those of the published p
 
 import csv
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -73,15 +73,39 @@ class Row:
         return np.array([getattr(self, name) for name in PARTS], np.int64)
 
 
+@dataclass(slots=True)
+class Spent:
+    """Wall time by what it was spent on, in nanoseconds: brain, body, transfer functions, all else that the engine does
+    in a step, and waiting for the recorder or the wall clock."""
+
+    brain: int = 0
+    body: int = 0
+    transfer: int = 0
+    exchange: int = 0
+    wait: int = 0
+
+    def add(self, row: Row) -> None:
+        waited = row.credit_wait + row.pace_wait
+        slower = max(row.brain_refresh, row.robot_refresh)
+        self.brain += row.brain_refresh
+        self.body += row.robot_refresh
+        self.transfer += row.transfer
+        self.wait += waited
+        # What a slow participant says of a step of its own may be more than this step took.
+        self.exchange += max(0, row.cle_step - waited - row.transfer - slower)
+
+
 class Profile:
     """The rows of all complete steps."""
 
     def __init__(self) -> None:
         self._rows: list[Array] = []
         self._sum_but_first_ns = 0
+        self._spent = Spent()
 
     def add(self, row: Row) -> Array:
         parts = row.parts()
+        self._spent.add(row)
         if self._rows:
             self._sum_but_first_ns += row.cle_step
         self._rows.append(parts)
@@ -89,6 +113,10 @@ class Profile:
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    def spent_ns(self) -> dict[str, int]:
+        """Wall time of all steps by what it was spent on; brain and body work at the same time."""
+        return asdict(self._spent)
 
     @property
     def last_step_ns(self) -> int:

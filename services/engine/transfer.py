@@ -1,92 +1,76 @@
-"""Transfer functions: declare, order, evaluate, isolate.
+"""Transfer functions: order, evaluate, isolate, change while running.
 
 The engine keeps one array per input port. Functions write into them and what nobody writes keeps its value, so
 a function that failed is simply not called any more and its last values hold.
 """
 
 import inspect
+import itertools
 import linecache
-import math
-import signal
-import sys
-import traceback
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
-from types import CodeType, FrameType, SimpleNamespace, TracebackType
+import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from reafference import declare, plain
-from reafference.errors import BadExperiment, PortMismatch, ScriptError
+from reafference.errors import BadExperiment, PortMismatch, ReafferenceError, ScriptError
 from reafference.frames import Array, Message, MessageType, Ports
 
+from . import blame, functions, results, script
 from . import ports as addresses
+from .alarm import Alarm, Late
+from .functions import Function, Problem
+from .parameters import Parameters
 from .ports import Place
+from .results import Unusable
+from .script import Flaw, Script, Source
+from .voice import Log, Voices
 
-Values = dict[str, dict[str, Array]]
+Arrays = dict[str, dict[str, Array]]
 """Arrays by participant and port name."""
 
+_MOST_NUMBERS = 64
+_NUMBERS = (int, float, np.floating, np.integer, np.bool_)
+_FAR = 2.0**1000
 
-@dataclass(slots=True)
-class Function:
-    """One transfer function, resolved against the ports of this run.
-
-    `flaw` says why it cannot be called with the ports as they are now; empty if it can.
-    """
-
-    declaration: declare.Declaration
-    reads: tuple[Place, ...]
-    writes: tuple[Place, ...]
-    injected: tuple[str, ...]
-    active: bool = True
-    flaw: str = ""
-    state: SimpleNamespace = field(default_factory=SimpleNamespace)
-
-    @property
-    def name(self) -> str:
-        return self.declaration.name
-
-    @property
-    def to_brain(self) -> bool:
-        return any(place.participant == "brain" for place in self.writes)
-
-
-class Late(BaseException):
-    """A transfer function did not come back within its time; it cannot catch this by `except Exception`."""
+_HELD = "; it is switched off and its last values are held"
+_UNTIL_MENDED = "; it is not called until it has another source"
+_UNTIL_THERE = "; it is not called until there is such a port"
 
 
 class Transfer:
-    """All transfer functions of a run.
+    """All transfer functions of a run, in the order in which they are called.
 
     `values` holds the newest outputs of each participant, `inputs` what it will be given next; both start at
-    the resting values that the ports declare. `want` says which output ports the functions read.
+    the resting values that the ports declare. `want` says which output ports the functions read. `numbers` are those
+    of the last evaluation: results that are numbers by the name of the function, and those in its `state` as
+    `function.name`.
     """
 
     def __init__(
         self,
-        declarations: Sequence[declare.Declaration],
+        written: Script,
         ports: Mapping[str, Ports],
         params: Mapping[str, Any],
         *,
         timeout_s: float = 5.0,
-        log: Any = None,
     ) -> None:
-        self.values: Values = _resting(addresses.outputs(ports))
-        self.inputs: Values = {
+        self.values: Arrays = _resting(addresses.outputs(ports))
+        self.inputs: Arrays = {
             name: {port: np.array(array) for port, array in resting.items()}
             for name, resting in _resting(addresses.inputs(ports)).items()
         }
-        self.functions = sorted(
-            (_resolve(declaration, ports) for declaration in declarations),
-            key=lambda f: (not f.to_brain, -f.declaration.priority, f.name),
-        )
-        self._params = SimpleNamespace(**params)
+        self.numbers: dict[str, float] = {}
+        self.parameters = Parameters(params)
+        self._script, self._ports = written, ports
         self._timeout_s = timeout_s
-        self._log = log
-        self._alarm = _Alarm()
+        self._voices = Voices()
+        written.namespace.setdefault("print", self._voices.print)
+        self._step = self._t_ns = 0
+        self.functions = [self._first(declaration) for declaration in written.declarations]
+        self._arrange()
+        self._alarm = Alarm()
 
     def close(self) -> None:
         """Give the alarm signal back to whoever had it before."""
@@ -94,11 +78,24 @@ class Transfer:
 
     def want(self, participant: str) -> tuple[str, ...]:
         """Output ports of `participant` that functions read and that must therefore ride in its answers."""
-        read = (place for f in self.functions if not f.flaw for place in f.reads)
+        usable = (f for f in self.functions if f.problem is None or f.problem.of_a_call)
+        read = (place for f in usable for place in f.wiring.reads)
         return tuple(sorted({p.port.name for p in read if p.participant == participant}))
 
     def switched_off(self) -> list[str]:
-        return [f.name for f in self.functions if not f.active or f.flaw]
+        return [f.name for f in self.functions if not f.due]
+
+    def described(self) -> list[dict[str, Any]]:
+        """All functions as PROTOCOL.md describes them, in plain values."""
+        return [function.described() for function in self.functions]
+
+    def spent_ns(self) -> dict[str, int]:
+        """The wall time of each function so far."""
+        return {function.name: function.spent_ns for function in self.functions}
+
+    def said(self, *, all_of_it: bool = False) -> list[Message]:
+        """What functions have printed and logged since the last time."""
+        return self._voices.taken(all_of_it=all_of_it)
 
     def rewire(self, participant: str, ports: Mapping[str, Ports], step: int, t_ns: int) -> list[Message]:
         """Take the ports as they are now, those of `participant` having changed; variables stay.
@@ -106,20 +103,26 @@ class Transfer:
         What it gave is at rest again; what it takes keeps its value where the port is what it was. For each function
         that names a port which is gone there is a message: it is not called until the port is there again.
         """
+        self._ports, self._step, self._t_ns = ports, step, t_ns
         self.values[participant] = {port.name: port.resting() for port in ports[participant].outputs}
         before = self.inputs[participant]
         self.inputs[participant] = {port.name: port.kept(before.get(port.name)) for port in ports[participant].inputs}
         messages = []
         for function in self.functions:
-            try:
-                resolved = _resolve(function.declaration, ports)
-            except PortMismatch as error:
-                if not function.flaw:
-                    messages.append(_flawed(function, error, step, t_ns))
-                function.flaw = error.text
-            else:
-                function.reads, function.writes, function.flaw = resolved.reads, resolved.writes, ""
+            known = function.problem
+            if function.declaration is None:
+                continue
+            found = self._wire(function)
+            if found is not None:
+                function.problem = found
+                if known is None or known.of_a_call:
+                    messages.append(self._flawed(function, _UNTIL_THERE))
+            elif known is not None and not known.of_a_call:
+                function.problem = None
+        self._arrange()
         return messages
+
+    # --- evaluating ----------------------------------------------------------------------------------
 
     def evaluate(self, t_ns: int, step: int) -> list[Message]:
         """Call every active function once; `step` steps are complete, the last one ended at `t_ns`.
@@ -127,46 +130,48 @@ class Transfer:
         A function that raises, returns something unusable or takes too long is switched off; for each there is
         a message. Raises PortMismatch for a wrong shape before step 0, where it can still be mended.
         """
-        given = {"t": t_ns / 1e9, "step": step, "params": self._params, "log": self._log}
-        limit = self._alarm.ring_after
+        self._step, self._t_ns = step, t_ns
+        given = {"t": t_ns / 1e9, "step": step}
+        limit, voices, clock_ns = self._alarm.ring_after, self._voices, time.perf_counter_ns
+        voices.begin(step, t_ns)
+        numbers: dict[str, float] = {}
         messages = []
-        for function in self.functions:
-            if not function.active or function.flaw:
-                continue
+        for function in self._due:
+            voices.speaking = (function.name, function.source.file)
+            began_ns = clock_ns()
             try:
                 limit(self._timeout_s)
                 result = self._call(function, given)
                 limit(0)
                 self._write(function, result)
-            except _Unusable as error:
-                if error.shape and step == 0:
+                _note(function, result, numbers)
+            except Unusable as error:
+                if error.shape and step == 0 and not function.edited:
                     raise PortMismatch(str(error)) from None
-                messages.append(_message(function, error, step, t_ns))
+                messages.append(self._failed(function, error))
             except Late as late:
                 limit(0)  # before it rings again, here
-                late.args = (f"transfer function {function.name!r} did not return within {self._timeout_s:g} s",)
-                messages.append(_message(function, late, step, t_ns))
+                messages.append(self._failed(function, late))
             except (Exception, SystemExit) as error:
-                messages.append(_message(function, error, step, t_ns))
-            else:
-                continue
-            limit(0)
-            function.active = False
+                limit(0)
+                messages.append(self._failed(function, error))
+            function.spent_ns += clock_ns() - began_ns
+        voices.speaking = None
+        self.numbers = numbers
+        if messages:
+            self._arrange()
         return messages
 
     def _call(self, function: Function, given: Mapping[str, Any]) -> Any:
-        arguments = [_read(self.values, place) for place in function.reads]
-        extra = {name: function.state if name == "state" else given[name] for name in function.injected}
-        return function.declaration.function(*arguments, **extra)
+        wiring, constants = function.wiring, function.takes
+        arguments = [_read(self.values, place) for place in wiring.reads]
+        for name in wiring.varying:
+            constants[name] = given[name]
+        return function.call(*arguments, **constants)
 
     def _write(self, function: Function, result: Any) -> None:
         """Check everything first, then write: a bad value in second place must not leave half a result."""
-        checked = [
-            (place, _usable(function, place, value))
-            for place, value in zip(function.writes, _spread(function, result), strict=True)
-            if value is not None
-        ]
-        for place, array in checked:
+        for place, array in results.checked(function.name, function.writes, function.wiring.writes, result):
             self._own(place)[... if place.index is None else place.index] = array
 
     def _own(self, place: Place) -> Array:
@@ -176,116 +181,241 @@ class Transfer:
             known[name] = known[name].copy()
         return known[name]
 
+    def _failed(self, function: Function, error: BaseException) -> Message:
+        """Switch the function off; what people are told of it."""
+        source, passed = function.source, blame.places(error.__traceback__, function.source.file)
+        who = f"transfer function {function.name!r}"
+        kind: MessageType = "runtime"
+        if isinstance(error, Late):
+            kind, text = "timeout", f"it did not return within {self._timeout_s:g} s"
+            told = f"{who} {text.removeprefix('it ')}"
+        elif isinstance(error, Unusable):
+            passed, text = [], blame.readable(str(error))
+            told = text
+        else:
+            text = blame.phrase(error)
+            told = f"{who}: {text}"
+        line = passed[-1][0] if passed else source.line
+        # Deeper in the file there may be another function; its own place is where it called that.
+        inside = ((source.own(number), column) for number, column in reversed(passed) if source.own(number))
+        own, column = next(inside, (1, 0))
+        function.on = False
+        function.problem = Problem(
+            type=kind,
+            text=text,
+            line=own,
+            column=column,
+            line_text=source.line_text(own),
+            since_s=self._t_ns / 1e9,
+        )
+        return function.message(
+            function.problem, told + _HELD, line, linecache.getline(source.file, line).strip(), self._step, self._t_ns
+        )
 
-def load(name: str, text: str, folder: Path) -> list[declare.Declaration]:
-    """Run the file of transfer functions and return what it declares.
+    # --- changing ------------------------------------------------------------------------------------
 
-    Raises ScriptError, with file and line, for anything that keeps it from being run.
-    """
-    shown = str(folder / name)
-    # Tracebacks show the text that ran, even if the file on disk has changed meanwhile.
-    linecache.cache[shown] = (len(text), None, text.splitlines(keepends=True), shown)
-    code = _compiled(shown, text)
-    with declare.collecting() as declarations, _importable(folder):
+    def add(self, text: str) -> list[Message]:
+        """Take another function, from now on called with the others; what is wrong with it.
+
+        Raises ScriptError where no name can be found in it, BadExperiment where the name is taken.
+        """
+        new = self._made(text, None)
+        self.functions.append(new)
+        self._arrange()
+        return self._told_of(new)
+
+    def replace(self, name: str, text: str) -> list[Message]:
+        """Give a function another source, and the name that stands there; what is wrong with it.
+
+        Its variables stay where its name does. Raises as `add`, and BadExperiment for a name that is not there.
+        """
+        former = self._named(name)
+        new = self._made(text, former)
+        self.functions[self.functions.index(former)] = new
+        if new.name != former.name:
+            script.forget(f"<{former.name}>")
+        self._arrange()
+        return self._told_of(new)
+
+    def delete(self, name: str) -> None:
+        """Call it no more, and forget it; the last values that it wrote are held."""
+        self.functions.remove(self._named(name))
+        script.forget(f"<{name}>")
+        self._arrange()
+
+    def switch(self, name: str, on: bool) -> list[Message]:
+        """Call a function, or do not; to switch it on forgets how it failed. What is wrong with it now."""
+        function = self._named(name)
+        function.on, messages = on, []
+        if on and function.problem is not None and function.problem.of_a_call:
+            function.problem = self._wire(function)
+            messages = self._told_of(function)
+        self._arrange()
+        return messages
+
+    def set_priority(self, name: str, priority: int) -> None:
+        """Functions of a higher priority are called earlier."""
+        self._named(name).priority = priority
+        self._arrange()
+
+    def order(self, names: Sequence[str]) -> None:
+        """Give priorities with which these are called in this order, among those that write to the brain and among
+        all others; the rest keep their places."""
+        chosen = [self._named(name) for name in names]
+        if len(set(names)) != len(names):
+            raise BadExperiment("a transfer function is named twice: name each one once, in the order of calling")
+        for to_brain in (True, False):
+            group = [f for f in self.functions if f.to_brain == to_brain]
+            later = iter([f for f in chosen if f.to_brain == to_brain])
+            arranged = [next(later) if f in chosen else f for f in group]
+            if arranged != group:
+                for rank, function in enumerate(reversed(arranged)):
+                    function.priority = rank
+        self._arrange()
+
+    def _arrange(self) -> None:
+        self.functions.sort(key=lambda function: function.turn)
+        self._due = tuple(function for function in self.functions if function.due)
+
+    def _named(self, name: str) -> Function:
+        for function in self.functions:
+            if function.name == name:
+                return function
+        known = [function.name for function in self.functions]
+        raise BadExperiment(f"there is no transfer function {name!r}{plain.nearest(name, known)}")
+
+    def _check_free(self, name: str, former: Function | None) -> None:
+        if any(function.name == name and function is not former for function in self.functions):
+            raise BadExperiment(f"there is a transfer function {name!r} already: choose another name, or replace it")
+
+    def _first(self, declaration: declare.Declaration) -> Function:
+        """A function of the file. Raises PortMismatch or BadExperiment."""
+        source = self._script.sources.get(declaration.name) or _elsewhere(declaration, self._script.file)
+        function = Function(blame.readable(declaration.name), source, declaration, on=declaration.active)
+        function.reads, function.writes = declaration.reads, declaration.writes
+        function.priority = declaration.priority
+        self._connect(function, declaration)
+        return function
+
+    def _made(self, text: str, former: Function | None) -> Function:
+        """A function from a source, with its problem if it cannot be called."""
+        name = script.name_in(text) or (former.name if former else "")
+        self._check_free(name, former)
+        source = Source(text, f"<{name}>")
+        declaration, problem = self._defined(source)
+        if declaration is not None and declaration.name != name:
+            name = blame.readable(declaration.name)
+            self._check_free(name, former)
+        if not name:
+            assert problem is not None
+            raise _nameless(problem)
+        return self._succeeding(Function(name, source, declaration, problem=problem, edited=True), former)
+
+    def _succeeding(self, new: Function, former: Function | None) -> Function:
+        """The new function with what stays of the one in whose place it comes, wired."""
+        declared = new.declaration
+        if declared is not None:
+            new.reads, new.writes = declared.reads, declared.writes
+            new.priority, new.on = declared.priority, declared.active
+        if former is not None:
+            before = former.declaration
+            if declared is None:
+                new.reads, new.writes = former.reads, former.writes
+            # What was set by hand stays, unless the source itself says something else than before.
+            if declared is None or (before is not None and declared.priority == before.priority):
+                new.priority = former.priority
+            if declared is None or (before is not None and declared.active == before.active):
+                new.on = former.on or former.problem is not None
+            if new.name == former.name:
+                new.state, new.spent_ns = former.state, former.spent_ns
+        if declared is not None:
+            new.problem = self._wire(new)
+        return new
+
+    def _defined(self, source: Source) -> tuple[declare.Declaration | None, Problem | None]:
+        """Run a source; what it declares, or why it cannot be run."""
+        limit = self._alarm.ring_after
         try:
-            exec(code, {"__name__": Path(name).stem, "__file__": shown, "transfer": declare.transfer})
-        except (Exception, SystemExit) as error:
-            line = _deepest_line(error.__traceback__, shown)
-            raise ScriptError(
-                f"{shown}, line {line}: {_phrase(error)}\n    {linecache.getline(shown, line).strip()}",
-                detail={"file": shown, "line": line},
-            ) from None
-    names = [declaration.name for declaration in declarations]
-    for declaration in declarations:
-        if names.count(declaration.name) > 1:
-            raise ScriptError(
-                f"{shown}: two transfer functions are called {declaration.name!r}: rename one of them",
-                detail={"file": shown},
-            )
-    return declarations
+            limit(self._timeout_s)
+            declaration = self._script.define(source)
+            limit(0)
+        except Late:
+            limit(0)
+            text = f"it could not be read within {self._timeout_s:g} s: what takes long belongs into the function"
+            return None, self._problem(source, Flaw("timeout", text))
+        except Flaw as flaw:
+            limit(0)
+            return None, self._problem(source, flaw)
+        return declaration, None
+
+    def _wire(self, function: Function) -> Problem | None:
+        """Find the places that the function names; what is wrong with them."""
+        declared = function.declaration
+        if declared is None:
+            return function.problem
+        try:
+            self._connect(function, declared)
+        except BadExperiment as error:
+            line, column = functions.misplaced(declared, function.source, error)
+            return self._problem(function.source, Flaw("loading", error.text, line, column))
+        except Exception as error:  # whatever kind of thing was decorated
+            return self._problem(function.source, Flaw("loading", blame.phrase(error), 1))
+        return None
+
+    def _connect(self, function: Function, declared: declare.Declaration) -> None:
+        """Let the function be called with what it names; raises PortMismatch or BadExperiment."""
+        function.wiring = functions.wired(declared, self._ports)
+        function.call = declared.function
+        log = Log(self._voices, function.name, function.source.file)
+        constant = {"state": function.state, "params": self.parameters.namespace, "log": log}
+        function.takes = {name: constant.get(name) for name in function.wiring.injected}
+
+    def _problem(self, source: Source, flaw: Flaw) -> Problem:
+        return Problem(
+            type=flaw.kind,
+            text=blame.readable(flaw.text),
+            line=flaw.line,
+            column=flaw.column,
+            line_text=source.line_text(flaw.line),
+            since_s=self._t_ns / 1e9,
+        )
+
+    def _told_of(self, function: Function) -> list[Message]:
+        return [] if function.problem is None else [self._flawed(function, _UNTIL_MENDED)]
+
+    def _flawed(self, function: Function, until: str) -> Message:
+        """A message about a function that cannot be called as it is."""
+        problem = function.problem
+        assert problem is not None
+        begins = problem.text.startswith("transfer function")
+        text = problem.text if begins else f"transfer function {function.name!r}: {problem.text}"
+        line = function.source.line + max(problem.line, 1) - 1
+        return function.message(problem, text + until, line, problem.line_text, self._step, self._t_ns)
 
 
-def _compiled(shown: str, text: str) -> CodeType:
+def _nameless(problem: Problem) -> ReafferenceError:
+    """A source that cannot even be kept."""
+    where = f"line {problem.line}: " if problem.line else ""
+    detail = {"line": problem.line, "column": problem.column, "line_text": problem.line_text}
+    hint = "a transfer function is written @transfer(…), def name(…):"
+    return ScriptError(f"{where}{problem.text}; {hint}", detail=detail)
+
+
+def _elsewhere(declaration: declare.Declaration, file: str) -> Source:
+    """The text of a function that does not stand in the file of transfer functions, as far as it can be found."""
+    code = getattr(declaration.function, "__code__", None)
     try:
-        return compile(text, shown, "exec")
-    except (SyntaxError, ValueError) as error:
-        line = getattr(error, "lineno", 0) or 0
-        column = getattr(error, "offset", 0) or 0
-        source = (getattr(error, "text", "") or "").strip()
-        raise ScriptError(
-            f"{shown}, line {line}: {error.args[0]}\n    {source}",
-            detail={"file": shown, "line": line, "column": column},
-        ) from None
+        text = inspect.getsource(declaration.function)
+    except (OSError, TypeError):
+        text = ""
+    return Source(text, code.co_filename, code.co_firstlineno) if code else Source(text, file)
 
 
-@contextmanager
-def _importable(folder: Path) -> Iterator[None]:
-    """Let a script import the modules beside it; who loads it again gets them anew, with the variables in them."""
-    sys.path.insert(0, str(folder))
-    before = set(sys.modules)
-    try:
-        yield
-    finally:
-        sys.path.remove(str(folder))
-        for name in set(sys.modules) - before:
-            file = getattr(sys.modules[name], "__file__", None)
-            if file and Path(file).is_relative_to(folder):
-                del sys.modules[name]
-
-
-# --- resolving ---------------------------------------------------------------------------------------
-
-
-def _resting(ports: Mapping[str, Sequence[Any]]) -> Values:
+def _resting(ports: Mapping[str, Sequence[Any]]) -> Arrays:
     return {name: {port.name: port.resting() for port in known} for name, known in ports.items()}
 
 
-def _resolve(declaration: declare.Declaration, ports: Mapping[str, Ports]) -> Function:
-    who = f"transfer function {declaration.name!r}"
-    readable, writable = addresses.outputs(ports), addresses.inputs(ports)
-    reads = tuple(addresses.find(a, readable, f"{who} reads") for a in declaration.reads)
-    writes = tuple(addresses.find(a, writable, f"{who} writes to") for a in declaration.writes)
-    injected = _injected(declaration, who)
-    return Function(declaration, reads, writes, injected, declaration.active)
-
-
-def _injected(declaration: declare.Declaration, who: str) -> tuple[str, ...]:
-    """Which of the offered names the function takes; raises BadExperiment if its arguments do not fit."""
-    signature = inspect.signature(declaration.function)
-    names = list(signature.parameters)
-    taken = next((name for name in names[: len(declaration.reads)] if name in declare.INJECTED), None)
-    if taken is not None:
-        raise BadExperiment(
-            f"{who} reads {_values(len(declaration.reads))}, which come first, but is defined as "
-            f"{declaration.name}{signature}: {taken!r} has another meaning, so give what is read a name before it"
-        )
-    injected = tuple(name for name in names[len(declaration.reads) :] if name in declare.INJECTED)
-    try:
-        signature.bind(*declaration.reads, **dict.fromkeys(injected))
-    except TypeError as error:
-        raise BadExperiment(
-            f"{who} reads {_values(len(declaration.reads))} but is defined as {declaration.name}{signature}: {error}; "
-            f"besides what it reads it may take {', '.join(declare.INJECTED)}"
-        ) from None
-    return injected
-
-
-def _values(count: int) -> str:
-    return "1 value" if count == 1 else f"{count} values"
-
-
-# --- values ------------------------------------------------------------------------------------------
-
-
-class _Unusable(Exception):
-    """A result that cannot be written; `shape` says that its form is wrong, not its number."""
-
-    def __init__(self, text: str, *, shape: bool = False) -> None:
-        super().__init__(text)
-        self.shape = shape
-
-
-def _read(values: Values, place: Place) -> Any:
+def _read(values: Arrays, place: Place) -> Any:
     """A Python number for a scalar, else a read-only view."""
     array = values[place.participant][place.port.name]
     if place.index is not None:
@@ -297,141 +427,28 @@ def _read(values: Values, place: Place) -> Any:
     return view
 
 
-def _spread(function: Function, result: Any) -> Sequence[Any]:
-    """One value, or None, for each of `writes`."""
-    writes = function.writes
-    if result is None:
-        return [None] * len(writes)
-    if isinstance(result, Mapping):
-        return _by_address(function, result)
-    if len(writes) == 1:
-        return [result]
-    if not isinstance(result, (list, tuple)) and np.ndim(result) == 0:
-        return [result] * len(writes)
-    if len(result) != len(writes):
-        raise _Unusable(
-            f"transfer function {function.name!r} returned {len(result)} values but writes to {len(writes)} ports: "
-            "return one number for all, or one value for each",
-            shape=True,
-        )
-    return list(result)
+def _note(function: Function, result: Any, numbers: dict[str, float]) -> None:
+    """Keep the result if it is a number, and the numbers among the function's variables."""
+    if type(result) is float:
+        numbers[function.name] = result
+    elif result is not None and isinstance(result, _NUMBERS) and _near(result):
+        numbers[function.name] = float(result)
+    variables = function.state.__dict__
+    if not variables:
+        return
+    names = function.names
+    for key, value in variables.items() if len(variables) <= _MOST_NUMBERS else _front(variables):
+        if type(value) is float or (isinstance(value, _NUMBERS) and _near(value)):
+            name = names.get(key)
+            if name is None:
+                name = names[key] = blame.readable(f"{function.name}.{key}")
+            numbers[name] = float(value)
 
 
-def _by_address(function: Function, result: Mapping[Any, Any]) -> list[Any]:
-    known = function.declaration.writes
-    for address in result:
-        if address not in known:
-            raise _Unusable(
-                f"transfer function {function.name!r} returned a value for {address!r}, which it does not write to"
-                f"{plain.nearest(str(address), known)}",
-                shape=True,
-            )
-    return [result.get(address) for address in known]
+def _near(value: Any) -> bool:
+    """Whether it can become a float: some whole numbers are too large."""
+    return not isinstance(value, int) or -_FAR < value < _FAR
 
 
-def _usable(function: Function, place: Place, value: Any) -> Array | float:
-    """`value` as an array of the port's dtype; raises _Unusable for a wrong form, NaN or out of range."""
-    if type(value) is float and place.index is not None and _plain(value, place):
-        return value
-    who = f"transfer function {function.name!r}"
-    try:
-        array = np.asarray(value, dtype=place.port.dtype)
-    except (TypeError, ValueError):
-        raise _Unusable(f"{who} returned {value!r:.60} for {place.name}: expected {_form(place)}", shape=True) from None
-    if array.shape != place.shape:
-        raise _Unusable(f"{who} returned shape {array.shape} for {place.name}: expected {_form(place)}", shape=True)
-    low, high = place.port.low, place.port.high
-    if array.size and not _within(array.min(), array.max(), low, high):
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise _Unusable(f"{who} returned {_first_bad(array)} for {place.name}")
-        if low is not None and (array < low).any():
-            raise _Unusable(f"{who} returned {array.min():g} for {place.name}: expected {low:g} or more")
-        raise _Unusable(f"{who} returned {array.max():g} for {place.name}: expected {high:g} or less")
-    return array
-
-
-def _plain(value: float, place: Place) -> bool:
-    """The common case, without arrays: a number that may be written as it is."""
-    return len(place.port.shape) == 1 and _within(value, value, place.port.low, place.port.high)
-
-
-def _within(least: float, most: float, low: float | None, high: float | None) -> bool:
-    """Whether all from `least` to `most` is finite and within the limits; either of them is NaN where one value is."""
-    return (-math.inf < least if low is None else low <= least) and (most < math.inf if high is None else most <= high)
-
-
-def _form(place: Place) -> str:
-    unit = f" in {place.port.unit}" if place.port.unit not in ("", "1") else ""
-    return f"a number{unit}" if place.shape == () else f"an array of shape {place.shape}{unit}"
-
-
-def _first_bad(array: Array) -> str:
-    bad = array[~np.isfinite(array)].flat[0]
-    return "NaN" if np.isnan(bad) else f"{bad}"
-
-
-# --- isolation ---------------------------------------------------------------------------------------
-
-
-class _Alarm:
-    """Lets Late be raised after a time; it works in the main thread only."""
-
-    def __init__(self) -> None:
-        self._before = signal.signal(signal.SIGALRM, _ring)
-
-    def ring_after(self, seconds: float) -> None:
-        """0 for never. Rings again after the first time, for functions that catch every exception in a loop."""
-        signal.setitimer(signal.ITIMER_REAL, seconds, 0.05 if seconds else 0)
-
-    def close(self) -> None:
-        self.ring_after(0)
-        signal.signal(signal.SIGALRM, self._before)
-
-
-def _ring(number: int, frame: FrameType | None) -> None:
-    raise Late
-
-
-def _message(function: Function, error: BaseException, step: int, t_ns: int) -> Message:
-    code = function.declaration.function.__code__
-    if isinstance(error, _Unusable):
-        line = code.co_firstlineno
-        text = str(error)
-    else:
-        line = _deepest_line(error.__traceback__, code.co_filename) or code.co_firstlineno
-        text = str(error) if isinstance(error, Late) else f"transfer function {function.name!r}: {_phrase(error)}"
-    kind: MessageType = "timeout" if isinstance(error, Late) else "runtime"
-    return _about(function, line, kind, f"{text}; it is switched off and its last values are held", step, t_ns)
-
-
-def _flawed(function: Function, error: PortMismatch, step: int, t_ns: int) -> Message:
-    line = function.declaration.function.__code__.co_firstlineno
-    return _about(function, line, "loading", f"{error.text}; it is not called until there is such a port", step, t_ns)
-
-
-def _about(function: Function, line: int, kind: MessageType, text: str, step: int, t_ns: int) -> Message:
-    """A message about a line of this function."""
-    file = function.declaration.function.__code__.co_filename
-    return Message(
-        step=step,
-        t_ns=t_ns,
-        severity="error",
-        source="transfer function",
-        type=kind,
-        text=text,
-        function=function.name,
-        file=file,
-        line=line,
-        line_text=linecache.getline(file, line).strip(),
-    )
-
-
-def _deepest_line(trace: TracebackType | None, file: str) -> int:
-    """The last line of the user's file in a traceback, 0 if it is not in it."""
-    lines = [frame.lineno for frame in traceback.extract_tb(trace) if frame.filename == file]
-    return (lines[-1] or 0) if lines else 0
-
-
-def _phrase(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+def _front(variables: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    return list(itertools.islice(variables.items(), _MOST_NUMBERS))

@@ -28,6 +28,7 @@ from services.engine.barrier import (
     Finish,
     Grant,
     HasHalted,
+    Limited,
     Lost,
     Ordered,
     Overdue,
@@ -37,6 +38,7 @@ from services.engine.barrier import (
     SendPrepare,
     Settled,
     Tell,
+    TimedOut,
     Wanted,
 )
 
@@ -555,6 +557,119 @@ def test_an_order_to_end_waits_for_the_edit(state, order):
     assert play.react(Settled("brain"))[0] == Tell("stopping")
 
 
+@pytest.mark.parametrize("state", ["ready", "paused"])
+def test_one_step_is_made_and_then_it_pauses(state):
+    play = bring_to(state)
+    step = play.barrier.step
+    assert play.react(Ordered("step")) == [Tell("running"), Grant(step, ("brain", "body"))]
+    assert play.answer(step) == [Commit(step), Couple(step + 1), Tell("paused")]
+    assert play.react(Ordered("step")) == [Tell("running"), Grant(step + 1, ("brain", "body"))]
+
+
+def test_a_step_ordered_while_it_runs_is_a_pause_after_the_step_in_progress():
+    play = Play().running()
+    assert play.react(Ordered("step"), Ordered("step")) == []
+    assert play.answer(0) == [Commit(0), Couple(1), Tell("paused")]
+
+
+def test_one_step_is_one_of_the_engine_however_long_those_of_others_are():
+    play = Play(PAIR, steps=9, every={"body": 3}, autostart=False)
+    play.arrive()
+    play.build()
+    assert play.react(Ordered("step"))[-1] == Grant(0, ("brain", "body"))
+    assert play.answer(0, "brain")[-1] == Tell("paused")
+    assert play.react(Ordered("step"))[-1] == Grant(1, ("brain",))
+    assert play.answer(1, "brain")[-1] == Tell("paused")
+    assert play.answer(0, "body") == []
+
+
+def test_one_step_waits_for_an_edit_and_for_credit():
+    play = Play(window=1, autostart=False, steps=9)
+    play.arrive()
+    play.build()
+    play.react(Wanted("brain"))
+    assert play.react(Ordered("step")) == [Tell("running")]
+    assert play.react(Settled("brain")) == [Grant(0, ("brain", "body"))]
+    assert play.answer(0)[-1] == Tell("paused")
+    assert play.react(Ordered("step")) == [Tell("running")]
+    assert play.react(Ordered("step")) == []
+    assert play.react(Credited(0)) == [Grant(1, ("brain", "body"))]
+    assert play.answer(1)[-1] == Tell("paused")
+
+
+@pytest.mark.parametrize(("order", "end"), [("pause", Tell("paused")), ("resume", Grant(2, ("brain", "body")))])
+def test_a_later_order_takes_the_single_step_back(order, end):
+    play = Play(autostart=False, steps=9)
+    play.arrive()
+    play.build()
+    play.react(Ordered("step"), Ordered(order), Credited(0))
+    play.answer(0)
+    if order == "resume":
+        play.answer(1)
+    assert play.actions[-1] == end
+
+
+@pytest.mark.parametrize("state", ["lobby", "preparing"])
+def test_what_is_not_built_yet_makes_no_step(state):
+    assert bring_to(state).refuse(Ordered("step")).endswith("it can make a step once it is ready")
+
+
+def test_a_single_step_at_the_end_is_the_end():
+    play = Play(PAIR, steps=1, autostart=False)
+    play.arrive()
+    play.build()
+    play.react(Ordered("step"))
+    assert play.answer(0)[:3] == [Commit(0), Couple(1), Tell("stopping")]
+
+
+@pytest.mark.parametrize("state", ["ready", "paused"])
+def test_the_engine_is_edited_between_two_steps_like_others(state):
+    play = bring_to(state)
+    assert play.react(Wanted(ENGINE), Wanted("brain")) == [SendEdit(ENGINE)]
+    assert play.react(Settled(ENGINE)) == [SendEdit("brain")]
+
+
+def test_the_engine_is_edited_at_any_border_of_its_own_steps():
+    play = Play(PAIR, steps=9, every={"body": 3}).running()
+    play.react(Wanted(ENGINE))
+    assert play.answer(0, "brain")[-1] == SendEdit(ENGINE)
+    assert play.react(Settled(ENGINE)) == [Grant(1, ("brain",))]
+
+
+@pytest.mark.parametrize("state", ["ready", "running", "paused"])
+def test_the_number_of_steps_can_be_changed(state):
+    play = bring_to(state)
+    play.react(Limited(2))
+    if state != "running":
+        play.react(Ordered("start"))
+    while play.barrier.state == "running":
+        play.answer(play.barrier.step)
+    assert play.of(Commit) == [Commit(0), Commit(1)]
+
+
+def test_a_limit_that_is_reached_ends_nothing_while_it_is_paused():
+    play = bring_to("paused")
+    assert play.react(Limited(1)) == []
+    assert play.react(Limited(2)) == []
+    assert play.react(Ordered("start"))[-1] == Grant(1, ("brain", "body"))
+
+
+def test_when_its_time_is_over_the_run_ends_after_the_step():
+    play = Play().running()
+    assert play.react(TimedOut()) == []
+    assert play.answer(0)[:3] == [Commit(0), Couple(1), Tell("stopping")]
+    assert finish(play).error is None
+
+
+def test_time_that_was_over_once_is_not_over_in_the_next_run():
+    play = Play(PAIR).running()
+    play.react(TimedOut(), Ordered("reset"))
+    play.answer(0)
+    play.react(HasHalted("brain"), HasHalted("body"))
+    play.build()
+    assert play.react(Ordered("start"))[-1] == Grant(0, ("brain", "body"))
+
+
 def test_an_order_to_start_waits_for_the_edit():
     play = bring_to("paused")
     play.react(Wanted("brain"))
@@ -719,14 +834,16 @@ EVENTS = {
     Answered: Answered("brain", 0),
     Coupled: Coupled(),
     Credited: Credited(0),
+    Limited: Limited(9),
+    TimedOut: TimedOut(),
     HasHalted: HasHalted("brain"),
 }
 PLACES = {
     "lobby": {Arrived},
-    "preparing": {Built, Coupled},
-    "ready": set(),
-    "running": {Answered, Coupled, Credited},
-    "paused": {Answered, Credited},
+    "preparing": {Built, Coupled, Limited},
+    "ready": {Limited},
+    "running": {Answered, Coupled, Credited, Limited, TimedOut},
+    "paused": {Answered, Credited, Limited},
     "stopping": {Answered, Built, Coupled, Credited, HasHalted},
     "fault": {Answered, Built, Coupled, Credited, HasHalted},
 }
@@ -744,6 +861,7 @@ def test_an_event_out_of_place_is_refused_and_changes_nothing(state, kind):
         ("lobby", Arrived("stranger")),
         ("preparing", Built("stranger")),
         ("running", Answered("stranger", 0)),
+        ("running", Wanted("stranger")),
         ("stopping", HasHalted("stranger")),
     ],
 )
@@ -782,6 +900,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.asked, self.asked_to_build, self.halted = [], [], set()
         self.concluded = self.finished = 0
         self.stopping, self.editing = False, None
+        self.single = -1
 
     def begin_again(self):
         """As `open`, but for what a full reset leaves as it is."""
@@ -790,7 +909,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.steps_granted, self.committed, self.coupled = [], [], []
         self.recorded, self.pending_couple = -1, 0
         self.asked, self.concluded = [], 0
-        self.stopping, self.editing = False, None
+        self.stopping, self.editing, self.single = False, None, -1
 
     def give(self, event):
         assert not self.finished
@@ -826,6 +945,8 @@ class AnyOrder(RuleBasedStateMachine):
                     assert step <= self.recorded + self.window
                 assert set(names) == {name for name, every in self.every.items() if step % every == 0}
                 self.steps_granted.append(step)
+                if self.single >= 0 and self.barrier.wanted:
+                    self.single = max(self.single, step + 1)  # an edit waits for a border of its participant
                 for name in names:
                     assert self.answered[name] == (self.granted[name][-1] if self.granted[name] else -1)
                     self.granted[name].append(step)
@@ -833,7 +954,7 @@ class AnyOrder(RuleBasedStateMachine):
                 assert not self.stopping
                 assert not self.editing
                 assert len(self.steps_granted) == len(self.committed)
-                assert len(self.committed) % self.every[name] == 0
+                assert name == ENGINE or len(self.committed) % self.every[name] == 0
                 self.editing = name
             case Restart():
                 assert self.concluded
@@ -891,18 +1012,23 @@ class AnyOrder(RuleBasedStateMachine):
 
     @precondition(lambda self: not self.finished)
     @rule(
-        what=st.sampled_from(["start", "pause", "resume", "resume", "start", "stop", "cancel", "reset"]),
+        what=st.sampled_from(["start", "pause", "resume", "resume", "start", "step", "stop", "cancel", "reset"]),
         really=st.integers(0, 9),
     )
     def order(self, what, really):
-        if what == "reset" and self.barrier.state in ("lobby", "preparing"):
+        if what in ("reset", "step") and self.barrier.state in ("lobby", "preparing"):
             with pytest.raises(OutOfOrder):
                 b.react(self.barrier, Ordered(what))
-        elif what not in ("stop", "cancel", "reset") or really == 0:
+            return
+        if what == "step" and self.barrier.state in ("ready", "paused"):
+            self.single = len(self.steps_granted) + 1
+        elif what in ("start", "resume"):
+            self.single = -1
+        if what not in ("stop", "cancel", "reset") or really == 0:
             self.give(Ordered(what))
 
     @precondition(lambda self: self.barrier.state in ("ready", "running", "paused"))
-    @rule(name=st.sampled_from(["brain", "body"]))
+    @rule(name=st.sampled_from(["brain", "body", ENGINE]))
     def want(self, name):
         if self.barrier.state == "running" or self.barrier.at_border(name):
             self.give(Wanted(name))
@@ -939,6 +1065,8 @@ class AnyOrder(RuleBasedStateMachine):
         assert self.finished <= 1
         assert self.finished <= self.concluded
         assert len(self.steps_granted) <= self.steps
+        if self.single >= 0:
+            assert len(self.steps_granted) <= self.single
 
     def teardown(self):
         """Whatever happened: once everybody does what is asked of them, the run ends."""

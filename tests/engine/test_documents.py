@@ -126,13 +126,13 @@ def test_the_recorder_is_told_its_folder_and_window(wanted, tmp_path):
 
 
 def test_the_first_document_tells_who_what_and_with_which_versions(wanted):
-    start = documents.start_document(wanted("gain=3"), "7f3a", PORTS)
+    start = documents.start_document(wanted("gain=3"), "7f3a", PORTS, steps=3, parameters={"gain": 3})
     assert (start.run, start.experiment, start.title) == ("7f3a", "reach", "reach")
     assert (start.seed, start.dt_ns, start.steps) == (7, 20_000_000, 3)
     assert start.parameters == {"gain": 3}
     assert start.settings["parameters"] == {"gain": 3}
     assert start.files == {"experiment.toml": TEXT}
-    assert start.versions["protocol"] == "1.1"
+    assert start.versions["protocol"] == "1.2"
     assert {"reafference", "numpy", "pyzmq", "msgpack"} <= set(start.versions)
     assert start.machine["cores"] >= 1
     assert (start.ports["brain"], start.ports["body"]) == (BRAIN, BODY)

@@ -198,7 +198,7 @@ def test_an_edit_that_is_refused_changes_nothing_and_the_caller_gets_the_reason(
     assert caught == [
         "'tickle' is no edit of this brain: name 'scale'",
         "the body has no edit 'tickle': it can be reset, and nothing else",
-        "there is no participant 'brian' to edit: name 'brain' or 'body' (did you mean 'brain'?)",
+        "there is no participant 'brian' to edit: name 'brain' or 'body' or 'engine' (did you mean 'brain'?)",
         "paused",
     ]
     assert (stop.outcome, stop.steps) == ("finished", 5)

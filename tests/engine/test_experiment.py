@@ -246,6 +246,7 @@ def test_an_override_without_key_or_equals_sign_is_refused(text):
         ("threads=4", lambda e: e.threads == 4),
         ("steps=9", lambda e: e.general.steps == 9),
         ("pace=1", lambda e: e.general.pace == 1.0),
+        ("real_limit_s=60", lambda e: e.limit.real_ns == 60_000_000_000),
         ("window_steps=3", lambda e: e.document.record.window_steps == 3),
         ("enabled=false", lambda e: not e.document.record.enabled),
         ("brain.parameters.area_mm2=0.5", lambda e: e.document.brain["parameters"]["area_mm2"] == 0.5),
@@ -334,7 +335,7 @@ def test_a_scheduled_edit_stands_before_the_step_that_begins_at_its_time(read, a
         ("-1", "brain", "schedule[0].at_s: expected 0 or more, found -1"),
         ("nan", "brain", "schedule[0].at_s: expected 0 or more, found nan"),
         ("inf", "brain", "schedule[0].at_s: expected the beginning of a step"),
-        ("0.04", "engine", "schedule[0].to: expected 'brain' or 'body', found the text 'engine'"),
+        ("0.04", "recorder", "schedule[0].to: expected 'brain' or 'body' or 'engine', found the text 'recorder'"),
     ],
 )
 def test_a_scheduled_edit_that_finds_no_border_is_refused(read, at_s, to, words):

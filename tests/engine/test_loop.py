@@ -185,6 +185,8 @@ def test_the_tap_carries_everything_in_order_and_numbered(house):
         "engine/inputs/brain/",
         "engine/inputs/body/",
         "engine/profile/",
+        "engine/functions/",
+        "engine/values/",
         "brain/sinks/",
         "body/joints/",
     }

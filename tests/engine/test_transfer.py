@@ -10,7 +10,7 @@ import pytest
 from reafference import codec
 from reafference.codec import INLINE_BELOW
 from reafference.errors import BadExperiment, PortMismatch, ScriptError
-from reafference.frames import Port, Ports, Stream
+from reafference.frames import Edited, FunctionsNote, Port, Ports, Stream, Values
 from tests.engine.toys import BRAIN, PORTS, declared, made, port
 
 # Functions that take too long are cut off with the alarm clock that pytest-timeout would use too.
@@ -465,14 +465,6 @@ def test_a_function_that_is_not_active_is_not_called():
 
 
 def test_time_step_parameters_state_and_log_are_given_to_whoever_names_them():
-    class Log:
-        def __init__(self):
-            self.lines = []
-
-        def info(self, text):
-            self.lines.append(text)
-
-    log = Log()
     transfer = made(
         """
         @transfer(reads="brain.M1_L1", writes="body.Foot2")
@@ -487,11 +479,10 @@ def test_time_step_parameters_state_and_log_are_given_to_whoever_names_them():
             return 0.0
         """,
         {"gain": 0.1},
-        log=log,
     )
     assert transfer.evaluate(0, 0) == []
     assert transfer.evaluate(20_000_000, 1) == []
-    assert log.lines == ["0.0 0 0.1 1", "0.02 1 0.1 2"]
+    assert [message.text for message in transfer.said()] == ["0.0 0 0.1 1", "0.02 1 0.1 2"]
     assert transfer.inputs["body"]["excitation"][1] == pytest.approx(0.2)
 
 
@@ -694,3 +685,276 @@ def test_modules_beside_a_file_are_loaded_anew_with_it(tmp_path):
     for _ in range(2):
         (declaration,) = declared(text, folder=tmp_path)
         assert declaration.function() == 1
+
+
+# --- sources that change -------------------------------------------------------------------------------------------
+
+TWO = """
+LEVEL = 0.5
+
+@transfer(reads="brain.M1_L1", writes="body.Foot1", priority=2)
+def first(v, state):
+    state.calls = getattr(state, "calls", 0) + 1
+    return LEVEL
+
+@transfer(writes="body.Foot2")
+def second():
+    return 0.25
+"""
+
+
+def source(body, name="first", arguments="v", decorator='reads="brain.M1_L1", writes="body.Foot1", priority=2'):
+    return f"@transfer({decorator})\ndef {name}({arguments}):\n    {body}\n"
+
+
+def described(transfer, name="first"):
+    return next(function for function in transfer.described() if function["name"] == name)
+
+
+def feet(transfer, step=5):
+    transfer.evaluate(step * 20_000_000, step)
+    return list(transfer.inputs["body"]["excitation"][:2])
+
+
+def test_a_replaced_function_sees_the_constants_of_its_file_and_keeps_its_variables():
+    transfer = made(TWO)
+    assert feet(transfer) == [0.5, 0.25]
+    text = source("state.calls += 1; return LEVEL / state.calls", arguments="v, state")
+    assert transfer.replace("first", text) == []
+    assert feet(transfer) == [0.25, 0.25]
+    assert described(transfer)["source"] == text
+    assert described(transfer)["line"] == 0
+
+
+def test_another_name_in_the_definition_renames_and_begins_with_fresh_variables():
+    transfer = made(TWO)
+    feet(transfer)
+    transfer.replace("first", source("return 1.0 if vars(state) else 0.75", "third", "v, state"))
+    assert [f.name for f in transfer.functions] == ["third", "second"]
+    assert feet(transfer) == [0.75, 0.25]
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "line", "words"),
+    [
+        (source("return (1"), "compile", 3, "'(' was never closed"),
+        (source("return 1", decorator='reads="brain.M1_L9"'), "loading", 1, "no such port"),
+        (source("return 1", arguments="a, b"), "loading", 2, "missing a required argument: 'b'"),
+        (source("return 1").replace("@transfer", "@tranfer"), "loading", 1, "did you mean 'transfer'?"),
+        ("def first(): ...\n", "loading", 1, "nothing in it has the decorator"),
+        ("@transfer()\nclass first:\n    def __init__(self, v): pass\n", "loading", 1, "missing a required argument"),
+    ],
+)
+def test_a_source_that_cannot_be_used_is_kept_with_its_problem_and_not_called(text, kind, line, words):
+    transfer = made(TWO)
+    feet(transfer)
+    (message,) = transfer.replace("first", text)
+    assert (message.type, message.function, message.severity) == (kind, "first", "error")
+    assert words in message.text
+    assert message.text.endswith("; it is not called until it has another source")
+    problem = described(transfer)["problem"]
+    assert (problem["type"], problem["line"], problem["since_s"]) == (kind, line, 0.1)
+    assert problem["line_text"] == text.splitlines()[line - 1].strip()
+    assert words in problem["text"]
+    assert described(transfer)["source"] == text
+    transfer.inputs["body"]["excitation"][:] = 0.0
+    assert feet(transfer) == [0.0, 0.25]
+    assert transfer.switched_off() == ["first"]
+    assert transfer.replace("first", source("return 1.0")) == []
+    assert feet(transfer) == [1.0, 0.25]
+    assert described(transfer)["problem"] is None
+
+
+def test_a_broken_source_keeps_its_place_among_the_others():
+    transfer = made(TWO)
+    transfer.replace("first", source("return ("))
+    now = described(transfer)
+    assert (now["priority"], now["direction"], now["writes"]) == (2, "brain to body", ["body.Foot1"])
+    assert [f.name for f in transfer.functions] == ["first", "second"]
+    assert transfer.want("brain") == ()
+
+
+def test_an_error_in_an_edited_function_has_the_line_of_its_own_source():
+    transfer = made(TWO)
+    transfer.replace("first", source("return helper(\n        v)") + "\ndef helper(x):\n    return x.nothing\n")
+    message = switched_off(transfer)
+    assert (message.file, message.line, message.line_text) == ("<first>", 7, "return x.nothing")
+    problem = described(transfer)["problem"]
+    assert (problem["line"], problem["column"]) == (7, 12)
+    assert (problem["line_text"], problem["type"]) == ("return x.nothing", "runtime")
+    assert problem["text"] == "AttributeError: 'float' object has no attribute 'nothing'"
+
+
+def test_the_problem_of_a_function_is_marked_in_its_own_source_even_if_a_helper_failed():
+    transfer = made("def helper(x):\n    return x / 0\n\n@transfer(reads='brain.M1_L1')\ndef f(v):\n    helper(v)\n")
+    assert switched_off(transfer).line == 2
+    problem = described(transfer, "f")["problem"]
+    assert (problem["line"], problem["line_text"]) == (3, "helper(v)")
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ("voltage_mV = 1; return voltage_mv", "'voltage_mv' is not defined (did you mean 'voltage_mV'?)"),
+        ("return math.sqr(2)", "has no attribute 'sqr' (did you mean 'sqrt'?)"),
+        ("return params.gian", "has no attribute 'gian' (did you mean 'gain'?)"),
+        ("return LEVLE", "'LEVLE' is not defined (did you mean 'LEVEL'?)"),
+        ("raise Rude", "Rude"),
+    ],
+)
+def test_an_error_names_what_may_have_been_meant(body, text):
+    transfer = made(
+        f"""
+        import math
+        LEVEL = 1
+        class Rude(Exception):
+            def __str__(self): raise ValueError
+        @transfer()
+        def f(params):
+            {body}
+        """,
+        {"gain": 1.0},
+    )
+    assert text in switched_off(transfer).text
+
+
+def test_columns_are_counted_in_characters():
+    transfer = made(TWO)
+    transfer.replace("first", source("größe = '…'; return größe + groesse"))
+    switched_off(transfer)
+    problem = described(transfer)["problem"]
+    assert (problem["line"], problem["column"]) == (3, len("    größe = '…'; return größe + ") + 1)
+
+
+def test_a_wrong_form_from_an_edited_function_is_no_reason_to_end_the_run():
+    transfer = made(TWO)
+    transfer.replace("first", source("return 'full'"))
+    (message,) = transfer.evaluate(0, 0)
+    assert "returned 'full'" in message.text
+
+
+def test_a_function_that_was_switched_off_by_hand_stays_off_when_it_is_replaced():
+    transfer = made(TWO)
+    transfer.switch("first", False)
+    transfer.replace("first", source("return 1.0"))
+    assert feet(transfer) == [0.0, 0.25]
+    transfer.switch("first", True)
+    assert feet(transfer) == [1.0, 0.25]
+
+
+def test_a_function_that_failed_runs_again_when_it_is_replaced_or_switched_on():
+    transfer = made(TWO.replace("return 0.25", "return 1 / 0"))
+    switched_off(transfer)
+    assert not described(transfer, "second")["active"]
+    assert transfer.switch("second", True) == []
+    assert described(transfer, "second")["problem"] is None
+    switched_off(transfer)
+    transfer.replace("second", source("return 0.75", "second", "", 'writes="body.Foot2"'))
+    assert feet(transfer) == [0.5, 0.75]
+    assert transfer.switched_off() == []
+
+
+def test_what_its_author_says_of_being_active_and_priority_counts_where_it_is_new():
+    transfer = made(TWO)
+    transfer.set_priority("first", 9)
+    transfer.replace("first", source("return 1.0"))
+    assert described(transfer)["priority"] == 9
+    more = 'reads="brain.M1_L1", writes="body.Foot1", priority=4, active=False'
+    transfer.replace("first", source("return 1.0", decorator=more))
+    assert (described(transfer)["priority"], described(transfer)["active"]) == (4, False)
+
+
+def test_the_order_is_given_within_a_direction_and_the_rest_keep_their_places():
+    text = "".join(f"@transfer(writes='body.Foot1')\ndef {name}(): ...\n" for name in "abcd")
+    transfer = made(
+        text + "@transfer(writes='brain.bias')\ndef z(): ...\n@transfer(writes='brain.bias')\ndef y(): ...\n"
+    )
+    transfer.order(["d", "z", "a", "y"])
+    assert [f.name for f in transfer.functions] == ["z", "y", "d", "b", "c", "a"]
+    transfer.order([])
+    assert [f.name for f in transfer.functions] == ["z", "y", "d", "b", "c", "a"]
+
+
+def test_a_deleted_function_leaves_its_last_values():
+    transfer = made(TWO)
+    feet(transfer)
+    transfer.delete("first")
+    assert feet(transfer) == [0.5, 0.25]
+    with pytest.raises(BadExperiment, match="there is no transfer function 'first'"):
+        transfer.delete("first")
+
+
+def test_a_source_that_takes_a_name_that_is_taken_has_changed_nothing_before_it_is_refused():
+    transfer = made(TWO)
+    with pytest.raises(BadExperiment, match="there is a transfer function 'second' already"):
+        transfer.replace("first", "LEVEL = 1.0\n" + source("return 0", "second"))
+    assert feet(transfer) == [0.5, 0.25]
+
+
+def test_numbers_are_those_of_results_and_variables():
+    transfer = made(
+        """
+        import numpy as np
+        @transfer()
+        def whole(state):
+            state.n, state.far, state.text, state.yes, state.x = 3, 10**400, "t", True, np.float32(0.5)
+            return 10**400
+        @transfer(writes="body.excitation")
+        def many(): return [0, 0, 0, 0]
+        @transfer()
+        def none(): return None
+        @transfer()
+        def zero(): return np.array(1.0)
+        @transfer()
+        def number(): return np.int8(7)
+        @transfer()
+        def fails(state):
+            state.reached = 1
+            return 1 / 0
+        @transfer()
+        def full(state):
+            state.__dict__.update({f"k{n}": n for n in range(1000)})
+        """
+    )
+    transfer.evaluate(0, 0)
+    numbers = {name: value for name, value in transfer.numbers.items() if not name.startswith("full.")}
+    assert numbers == {"whole.n": 3.0, "whole.yes": 1.0, "whole.x": 0.5, "number": 7.0}
+    assert sum(name.startswith("full.") for name in transfer.numbers) == 64
+    assert all(type(value) is float for value in transfer.numbers.values())
+
+
+def test_the_time_of_each_function_is_added_up():
+    transfer = made("import time\n@transfer()\ndef slow(): time.sleep(0.01)\n@transfer()\ndef quick(): ...\n")
+    for step in range(3):
+        transfer.evaluate(0, step)
+    assert transfer.spent_ns()["slow"] >= 30_000_000
+    assert transfer.spent_ns()["quick"] < 30_000_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '@transfer(reads="brain.\\ud800")\ndef first(v): ...\n',
+        '@transfer()\ndef first(v="\\ud800"): raise ValueError("\\ud800")\n',
+        '@transfer()\ndef first(state): setattr(state, "\\ud800", 1.0)\n',
+        '@transfer()\ndef first(): return "\\ud800"\n',
+        '@transfer(writes="body.Foot1")\ndef first(): return "\\ud800"\n',
+        "def first(): ...\nfirst.__name__ = '\\ud800'\ntransfer()(first)\n",
+        "@transfer(priority=10**400)\ndef first(): ...\n",
+        "@transfer(priority=float('nan'))\ndef first(): ...\n",
+        "@transfer()\ndef first(params): params.gain = '\\ud800'\n",
+        "@transfer()\ndef first(params): params.gain = [params]\n",
+        "@transfer()\ndef first():\n    class Odd:\n        @property\n        def __class__(self): raise ValueError\n"
+        "    return Odd()\n",
+    ],
+)
+def test_nothing_that_a_function_does_keeps_the_engine_from_telling_of_it(text):
+    transfer = made(TWO, {"gain": 1.0})
+    messages = transfer.replace("first", text) + transfer.evaluate(20_000_000, 1) + transfer.said()
+    note = FunctionsNote(step=1, t_ns=1, functions=tuple(transfer.described()))
+    values = Values(step=1, t_ns=1, values=transfer.numbers)
+    start = Edited(id=1, result={"parameters": transfer.parameters.now()})
+    for frame in (note, values, start, *messages):
+        packed = codec.encode(frame, run="r", src="engine")
+        assert codec.decode(packed.parts()).frame.kind == frame.kind
+    assert transfer.inputs["body"]["excitation"][1] == 0.25

@@ -4,7 +4,7 @@ import textwrap
 from pathlib import Path
 
 from reafference.frames import Port, Ports
-from services.engine import transfer
+from services.engine import script
 from services.engine.transfer import Transfer
 
 
@@ -43,9 +43,14 @@ PORTS = {"brain": BRAIN, "body": BODY}
 
 def declared(text, name="transfer.py", folder=Path("/experiment")):
     """What a file of transfer functions with this text declares."""
-    return transfer.load(name, textwrap.dedent(text), folder)
+    return list(loaded(text, name, folder).declarations)
 
 
-def made(text, params=None, *, timeout_s=5.0, log=None, ports=None):
+def loaded(text, name="transfer.py", folder=Path("/experiment")):
+    """A file of transfer functions with this text, run."""
+    return script.load(name, textwrap.dedent(text), folder)
+
+
+def made(text, params=None, *, timeout_s=5.0, ports=None):
     """The transfer functions of such a file, resolved against PORTS."""
-    return Transfer(declared(text), PORTS if ports is None else ports, params or {}, timeout_s=timeout_s, log=log)
+    return Transfer(loaded(text), PORTS if ports is None else ports, params or {}, timeout_s=timeout_s)

@@ -29,6 +29,7 @@ from reafference.frames import (
     Edited,
     ErrorFrame,
     Frame,
+    FunctionsNote,
     Gone,
     Halt,
     Halted,
@@ -50,6 +51,7 @@ from reafference.frames import (
     StepDone,
     StepGrant,
     Stream,
+    Values,
     Welcome,
 )
 from reafference.testing import HandClock
@@ -129,8 +131,39 @@ def _packed(name: str, seq: int, arrays: Mapping[str, np.ndarray], version: tupl
 
 def samples(version: tuple[int, int] = PROTOCOL) -> dict[str, Frame]:
     """A frame of every kind of this version, with something in every field that it has."""
-    old = _of_1_0(version)
-    return old if version == (1, 0) else old | _new_in_1_1(old)
+    frames = _of_1_0(version)
+    if version >= (1, 1):
+        frames |= _new_in_1_1(frames)
+    if version >= (1, 2):
+        frames |= _new_in_1_2(frames)
+    return frames
+
+
+def _new_in_1_2(old: Mapping[str, Frame]) -> dict[str, Frame]:
+    """Kinds that are new, and those that have new fields or values."""
+    source = '@transfer(writes="body.Foot2")\ndef motor_drive(step):\n    return 1 / 0\n'
+    problem = {"type": "runtime", "text": "ZeroDivisionError", "line": 3, "line_text": "return 1 / 0", "since_s": 0.14}
+    function = {
+        "name": "motor_drive",
+        "source": source,
+        "line": 31,
+        "active": False,
+        "priority": 1,
+        "direction": "brain to body",
+        "reads": [],
+        "writes": ["body.excitation.Foot2"],
+        "problem": problem,
+    }
+    frames: tuple[Frame, ...] = (
+        replace(old["hello"], highest=(1, 2)),  # type: ignore[type-var]
+        replace(old["welcome"], version=(1, 2)),  # type: ignore[type-var]
+        Order(what="step", reason="look closely"),
+        Edit(id=7, to="engine", what="replace_function", arguments={"name": "f", "source": source}, by="ada"),
+        Message(step=7, t_ns=160_000_000, severity="info", source="transfer function", type="runtime", text="hello"),
+        FunctionsNote(step=7, t_ns=140_000_000, functions=(function, function | {"active": True, "problem": None})),
+        Values(step=7, t_ns=160_000_000, values={"motor_drive": 0.25, "motor_drive.sum": -np.inf}),
+    )
+    return {frame.kind: frame for frame in frames}
 
 
 def _new_in_1_1(old: Mapping[str, Frame]) -> dict[str, Frame]:

@@ -7,7 +7,7 @@ import pytest
 from reafference import codec
 from reafference.config import Addresses, ServiceConfig
 from reafference.errors import EngineLost, Leaving, NotAllowed, OutOfOrder
-from reafference.frames import Bye, ErrorFrame, Halt, Halted, Hello, Welcome
+from reafference.frames import LOWEST, PROTOCOL, Bye, ErrorFrame, Halt, Halted, Hello, Welcome
 from reafference.link import WireLink
 from reafference.sockets import Sender, StepHost, TapIn, Waiting, Wires
 
@@ -52,7 +52,7 @@ def test_joining_says_hello_with_name_and_role(joining):
         with pytest.raises(Leaving):
             link.join()
         (hello, *_) = heard(joining.host)
-        assert (hello.name, hello.role, hello.lowest, hello.highest) == ("toy", "witness", (1, 0), (1, 1))
+        assert (hello.name, hello.role, hello.lowest, hello.highest) == ("toy", "witness", LOWEST, PROTOCOL)
 
 
 def test_who_is_refused_raises_the_error_of_the_engine(joining):

@@ -1,20 +1,14 @@
-"""The client: watch a run (`Monitor`), steer it (`Operator`).
-
-Both speak the wire that PROTOCOL.md describes and can be used from any process that reaches the addresses.
-"""
+"""Steering a run on the step wire: `Operator`."""
 
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
-from . import codec, plain
-from .clock import Deadline
-from .codec import Received
-from .errors import PeerLate, ReafferenceError, from_code
-from .frames import (
+from .. import codec, plain
+from ..clock import Deadline
+from ..errors import PeerLate, ReafferenceError, from_code
+from ..frames import (
     Bye,
     Edit,
     Edited,
@@ -27,84 +21,9 @@ from .frames import (
     StateNote,
     Welcome,
 )
-from .sockets import BusIn, Sender, StepPeer, Waiting, Wires
-from .topics import Topic
+from ..sockets import Sender, StepPeer, Waiting, Wires
 
 T = TypeVar("T")
-
-
-@dataclass(slots=True)
-class Monitor:
-    """Listens to the bus. The bus may drop frames to a slow listener; `missed` counts them per topic.
-
-        with Monitor("ipc:///run/user/1000/reaf/bus-out", ["brain/sinks"]) as monitor:
-            for received in monitor.frames(Deadline.after_s(10)):
-                print(received.frame.step)
-
-    `streams` are topic names without the run; none means everything.
-    """
-
-    address: str
-    streams: tuple[str, ...] = ()
-    run: str = ""
-    insecure: bool = False
-    missed: dict[str, int] = field(default_factory=dict)
-    _wires: Wires = field(init=False)
-    _bus: BusIn = field(init=False)
-    _seqs: dict[tuple[str, str], int] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self._wires = Wires(insecure=self.insecure)
-        # Without the run the prefix of a topic is not known; then everything comes and we choose.
-        chosen = [f"{stream}/" for stream in self.streams] or [""]
-        prefixes = [f"{self.run}/{stream}".encode() for stream in chosen] if self.run else [b""]
-        self._bus = BusIn(self._wires, self.address, prefixes)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._wires.close()
-
-    def next(self, deadline: Deadline) -> Received | None:
-        """The next frame of a chosen stream, or None when the deadline has passed."""
-        while (parts := self._bus.receive(deadline)) is not None:
-            received = self._taken(parts)
-            if received is not None:
-                return received
-        return None
-
-    def frames(self, deadline: Deadline) -> Iterator[Received]:
-        """Frames of the chosen streams until the deadline."""
-        while (received := self.next(deadline)) is not None:
-            yield received
-
-    def latest(self) -> dict[str, Received]:
-        """The newest frame of each chosen stream that has arrived; older ones are left out, not missed."""
-        newest = {}
-        for parts in self._bus.waiting():
-            received = self._taken(parts)
-            if received is not None:
-                newest[Topic.parse(received.topic).name] = received
-        return newest
-
-    def _taken(self, parts: list[bytes]) -> Received | None:
-        try:
-            received = codec.decode(parts)
-            topic = Topic.parse(received.topic)
-        except ReafferenceError:
-            return None
-        if self.streams and topic.name not in self.streams:
-            return None
-        key, seq = (topic.run, topic.name), received.envelope.seq
-        # What was sent before we subscribed was not meant for us.
-        gap = seq - self._seqs.get(key, seq - 1) - 1
-        if gap > 0:
-            self.missed[topic.name] = self.missed.get(topic.name, 0) + gap
-        self._seqs[key] = seq
-        return received
 
 
 class Operator:
