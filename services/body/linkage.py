@@ -67,6 +67,15 @@ class Linkage:
         self.work = np.zeros((n, 6))
         self._q = np.zeros(n)
 
+    def torques(self, link: int, at: Array, force: Array) -> Array:
+        """Torques (n,) on the hinges by a force (3,) in world axes at a point (3,) in the axes of `link`, as placed."""
+        point = self.position[link] + self.rotation[link] @ at
+        torques = np.zeros(len(self.parent))
+        while link != WORLD:
+            torques[link] = self.axis[link] @ np.cross(point - self.anchor[link], force)
+            link = int(self.parent[link])
+        return torques
+
     def place(self, q: npt.ArrayLike) -> None:
         """Bring everything to the angles `q` (n,) in rad."""
         self._q[:] = q

@@ -31,7 +31,7 @@ def build(
     if settings.script is not None:
         setup = _setup(plan, settings, None)
         setup.apply()
-        report("building", detail=settings.script)
+        report("run the script", detail=settings.script)
         limit = _memory_limit(settings, ranks)
         with memory.limited(limit):
             return _script(plan, settings.script).build(settings.parameters, setup, limit=memory.in_words(limit))

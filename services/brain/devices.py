@@ -10,12 +10,12 @@ import numpy.typing as npt
 from reafference.errors import BadExperiment
 from reafference.frames import Array, Port
 from reafference.plain import Misfit, nearest
-from services.brain.device_kinds import SOURCE_KINDS, VOLTAGE_KINDS, Sink, Source, SpikeRecorder
+from services.brain.device_kinds import SOURCE_KINDS, VOLTAGE_KINDS, Sink, Source, SpikeRecorder, VoltageSink
 from services.brain.drivers import Grid
 from services.brain.kernel import nest
 from services.brain.network import NotPopulations, node_ids
 from services.brain.readouts import SENDER, TIME_NS, Readout, Readouts
-from services.brain.recorders import RecorderGroup, create_recorder, spike_ports
+from services.brain.recorders import RecorderGroup, create_recorder, record_also, spike_ports
 from services.brain.selection import Population, Selection, resolve, resolve_one
 from services.brain.settings import BrainSettings, bad, misfit_in
 from services.brain.sinks import SinkGroup, VoltageSinks
@@ -52,26 +52,51 @@ class Devices:
         delay_ms: float,
         begin_ns: int = 0,
     ) -> "Devices":
-        """Build them all, with `delay_ms` where a device gives no delay.
+        """Build all that `settings` have, with `delay_ms` where a device gives no delay.
 
         `begin_ns` is the simulated time at which NEST's clock stands at 0. Raises BadExperiment, before
         anything is created, for a selection that cannot be resolved; after that only where NEST refuses a
         connection.
         """
+        none = cls([], [], [], Readouts([]), {}, {}, None)
+        return none.extended(settings, populations, seed=seed, delay_ms=delay_ms, begin_ns=begin_ns)
+
+    def extended(
+        self,
+        settings: BrainSettings,
+        populations: Mapping[str, Population],
+        *,
+        seed: int,
+        delay_ms: float,
+        begin_ns: int = 0,
+    ) -> "Devices":
+        """These, and beside them those of `settings`, which are built now; the rest is as in `create`."""
         groups = _Groups(settings, populations, seed)
         sources, sinks, readouts = groups.sources(), groups.voltage_sinks(), groups.readouts()
-        _check_names([port for group in sources for port in group.ports()], groups.switches)
+        switches = {**self.switches, **groups.switches}
+        before = [port for built in self.sources for port in built.ports()]
+        _check_names([*before, *(port for group in sources for port in group.ports())], switches)
         grid = Grid(settings.resolution_ns, begin_ns)
         recorders = [readout.group for readout in readouts]
-        return cls(
-            sources=[Sources(same, grid, delay_ms) for same in _by_kind(sources, SOURCE_KINDS)],
-            sinks=[VoltageSinks(same, delay_ms) for same in _by_kind(sinks, VOLTAGE_KINDS)],
-            recorders=recorders,
-            readouts=Readouts(readouts),
-            switches=groups.switches,
+        return Devices(
+            sources=[*self.sources, *(Sources(same, grid, delay_ms) for same in _by_kind(sources, SOURCE_KINDS))],
+            sinks=[*self.sinks, *(VoltageSinks(same, delay_ms) for same in _by_kind(sinks, VOLTAGE_KINDS))],
+            recorders=[*self.recorders, *recorders],
+            readouts=Readouts([*self.readouts.each, *readouts]),
+            switches=switches,
             selections=groups.extra,
-            recorder=create_recorder(recorders, delay_ms) if recorders else None,
+            recorder=self._recording(recorders, delay_ms),
         )
+
+    def change(self, name: str, spec: Source | VoltageSink) -> None:
+        """Give the devices of a group the weight, the window or the constants of `spec`, outside the context.
+
+        What else differs between its options and `spec` is left as it is. Raises BadExperiment where NEST refuses;
+        then everything is as before.
+        """
+        of_sinks = isinstance(spec, VoltageSink)
+        for built in self.sinks if of_sinks else self.sources:
+            built.change(name, spec)  # type: ignore[arg-type]
 
     def input_ports(self) -> tuple[Port, ...]:
         values = [port for sources in self.sources for port in sources.ports()]
@@ -127,6 +152,15 @@ class Devices:
             listed = ", ".join(known) or "none"
             raise BadExperiment(f"{name!r} cannot be switched{hint}: name one of the brain's devices, {listed}")
         self.switches[found[0]].order(on)
+
+    def _recording(self, groups: Sequence[RecorderGroup], delay_ms: float) -> Any:
+        """NEST's recorder, which notes the neurons of these groups too."""
+        if not groups:
+            return self.recorder
+        if self.recorder is None:
+            return create_recorder(groups, delay_ms)
+        record_also(self.recorder, self.recorders, groups, delay_ms)
+        return self.recorder
 
     def recorder_facts(self) -> dict[str, dict[str, list[list[int]]]]:
         """Recorded node ids as inclusive ranges, by recorder and label."""

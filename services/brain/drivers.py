@@ -81,6 +81,10 @@ class Driver(Generic[S]):
         """What NEST creates the device with."""
         return {}
 
+    def window(self, spec: S) -> dict[str, Any]:
+        """The part of the run in which the device acts, as NEST is told; nothing where it has none."""
+        return {}
+
     def due(self, values: Values, written: Values, span: Span) -> Flags:
         """Which devices have to be written, shape (n,)."""
         changed: Flags = np.any(values != written, axis=1)
@@ -100,6 +104,9 @@ class PoissonDriver(Driver[Poisson]):
     model = "inhomogeneous_poisson_generator"
 
     def parameters(self, spec: Poisson) -> dict[str, Any]:
+        return self.window(spec)
+
+    def window(self, spec: Poisson) -> dict[str, Any]:
         # This model takes its window one time step later than the others do.
         return self.grid.window(spec.start_ms, spec.stop_ms, shift=-1)
 
@@ -136,6 +143,9 @@ class _CurrentDriver(Driver[T]):
     """A current source that acts within a window of time."""
 
     def parameters(self, spec: T) -> dict[str, Any]:
+        return self.window(spec)
+
+    def window(self, spec: T) -> dict[str, Any]:
         return self.grid.window(spec.start_ms, spec.stop_ms)
 
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from reafference.errors import BadExperiment
 from reafference.plain import Misfit, describe, nearest
+from services.brain import additions, questions
 from services.brain.kernel import nest, set_each, shortest_delay_ns
 from services.brain.network import collection
 from services.brain.selection import Population, Selection, resolve_one
@@ -97,7 +98,9 @@ class Edits:
             try:
                 found.set(**parameters)
             except nest.NESTError as error:
-                found.set({name: list(np.atleast_1d(values)) for name, values in before.items()})
+                columns = {name: np.atleast_1d(values).tolist() for name, values in before.items()}
+                # Lists of values NEST refuses where there are several processes.
+                found.set([dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)])
                 raise BadExperiment(f"NEST refuses these parameters for the synapses: {error}") from None
         return lambda together: {"synapses": together.total(len(found))}
 
@@ -234,7 +237,7 @@ _ACTS: dict[str, Act] = {
 }
 
 REBUILDING = ("reset", "replace_brain", "set_populations")
-KNOWN = (*_ACTS, "switch", *REBUILDING)
+KNOWN = (*_ACTS, "switch", *additions.KNOWN, *questions.KNOWN, *REBUILDING)
 
 
 def check_known(what: str) -> None:

@@ -61,6 +61,31 @@ def of_kernel(together: Together) -> dict[str, Any]:
     }
 
 
+def of_running_kernel(together: Together) -> dict[str, Any]:
+    """The kernel between two steps: `of_kernel`, and NEST's own clock, which begins at 0 when the brain is built.
+
+    `spikes_last_run` are those that neurons have fired in its last run, which is the last step where that was not cut
+    into pieces. Sums are over all ranks.
+    """
+    known = of_kernel(together)
+    with together.stage():
+        status = nest.kernel_status
+        own = {
+            "rank": together.rank,
+            "spikes_last_run": int(status["local_spike_counter"]),
+            "connections": int(status["num_connections"]),
+        }
+    each = together.each(own)
+    ranks = [{**rank, **other} for rank, other in zip(known["ranks"], each, strict=True)]
+    return {
+        **known,
+        "ranks": ranks,
+        "biological_time_ms": float(status["biological_time"]),
+        "spikes_last_run": sum(rank["spikes_last_run"] for rank in each),
+        "seed": int(status["rng_seed"]),
+    }
+
+
 def _of_population(population: Population) -> dict[str, Any]:
     facts: dict[str, Any] = {"size": len(population.ids), "ranges": ranges(population.ids)}
     if population.full_size is not None:

@@ -12,13 +12,15 @@ from reafference.errors import BadExperiment, OutOfOrder, SimulatorFailed, StepC
 from reafference.frames import Array, Plan, Port, Ports, Step
 from reafference.plain import describe
 from reafference.simulator import Changed, Report, never
-from services.brain import edits, facts
+from services.brain import additions, edits, facts, questions
 from services.brain.building import build, check_step
+from services.brain.device_kinds import SpikeRecorder
 from services.brain.devices import Devices
 from services.brain.harvest import Harvest, harvest
 from services.brain.kernel import leave_context, nest, shortest_delay_ns
+from services.brain.network import Network
 from services.brain.script import check_syntax
-from services.brain.selection import Ids
+from services.brain.selection import Ids, Population
 from services.brain.settings import BrainSettings
 from services.brain.slices import Slices
 from services.brain.together import Alone, Stage, Together
@@ -38,12 +40,17 @@ class _Running:
     """A brain between prepare and close."""
 
     plan: Plan
+    network: Network
+    populations: Mapping[str, Population]
+    facts: dict[str, Any]
     devices: Devices
     edits: edits.Edits
     harvest: Harvest | None
     outputs: tuple[str, ...]
     shortest_ns: int
     t_ns: int
+    latest: dict[str, Array] = field(default_factory=dict)
+    """What rank 0 has given last, by port."""
 
     @property
     def nest_ns(self) -> int:
@@ -120,6 +127,7 @@ class NestBrain:
                 with self._together.stage():
                     self._give_up(step.number, f"{done_ns / 1e6:g} of {step.dt_ns / 1e6:g} ms")
         outputs = self._merged(running, local, stage)
+        running.latest = dict(outputs)
         timing["timing.readout"] = time.perf_counter_ns() - run
         return outputs | {name: np.array(ns, np.int64) for name, ns in timing.items()}
 
@@ -137,11 +145,14 @@ class NestBrain:
         with self._together.stage() as stage:
             local = _read(running, owed)
             stage.tells = (0, *local.tells)
-        return self._merged(running, local, stage)
+        outputs = self._merged(running, local, stage)
+        running.latest |= outputs
+        return outputs
 
     def edit(self, what: str, arguments: Mapping[str, Any], report: Report) -> Changed:
-        """Change something between two steps; the edits are those of `edits.py`, `switch`, and the ones that build
-        the brain anew at the present time: `reset`, `replace_brain`, `set_populations`.
+        """Change something between two steps; the edits are those of `edits.py`, `switch`, those of devices
+        (`additions.py`), those that only ask (`questions.py`), and the ones that build the brain anew at the present
+        time: `reset`, `replace_brain`, `set_populations`.
 
         Raises BadExperiment for what cannot be done. Then everything is as before; only a script that fails while
         it builds has cost the earlier brain its state: that one is built again, and starts from its beginning.
@@ -155,6 +166,13 @@ class NestBrain:
                 plan = _replanned(running.plan, what, arguments, t_ns=running.t_ns)
         if what in edits.REBUILDING:
             return Changed(ports=self._rebuild(plan, running.plan, report))
+        if what in questions.KNOWN:
+            asked = questions.Asked(running.plan, running.network, running.populations, running.devices)
+            return Changed(result=questions.ask(what, arguments, asked, self._together))
+        if what == "add_device":
+            return self._add_device(running, arguments)
+        if what == "set_device":
+            return self._set_device(running, arguments)
         with self._together.stage():
             if what == "switch":
                 running.devices.switch(_text(arguments, "device"), _truth(arguments, "on"))
@@ -183,35 +201,94 @@ class NestBrain:
             network, populations = build(plan, settings, report, ranks=together.size)
         counts = facts.count(network, together)
         with together.stage():
-            report("connecting devices")
+            report("connect devices")
             shortest_ns = shortest_delay_ns()
             devices = Devices.create(
                 settings, populations, seed=plan.seed, delay_ms=shortest_ns / 1e6, begin_ns=plan.t_ns
             )
             check_step(plan.dt_ns, settings.resolution_ns)
         with together.stage():
-            report("preparing", detail=f"{counts['neurons']:,} neurons, {counts['synapses']:,} synapses")
+            report("prepare the simulation", detail=f"{counts['neurons']:,} neurons, {counts['synapses']:,} synapses")
             nest.Prepare()
             recorder = devices.recorder
             taken = None if recorder is None else harvest(recorder, settings.resolution_ns)
-            outputs = devices.output_ports()
-        ended = time.perf_counter_ns()
-        changes = edits.Edits(populations, devices.selections)
-        names = tuple(port.name for port in outputs)
-        self._running = _Running(plan, devices, changes, taken, names, shortest_ns, plan.t_ns)
+            names = tuple(port.name for port in devices.output_ports())
+        known = {
+            **network.facts,
+            **counts,
+            "build_s": (time.perf_counter_ns() - began) / 1e9,
+            "populations": facts.of_populations(populations),
+        }
+        self._running = _Running(
+            plan=plan,
+            network=network,
+            populations=populations,
+            facts=known,
+            devices=devices,
+            edits=edits.Edits(populations, devices.selections),
+            harvest=taken,
+            outputs=names,
+            shortest_ns=shortest_ns,
+            t_ns=plan.t_ns,
+        )
+        return self._ports(self._running)
+
+    def _ports(self, running: _Running) -> Ports:
+        """As the devices are now."""
+        devices = running.devices
+        kernel = facts.of_kernel(self._together)
         return Ports(
             inputs=devices.input_ports(),
-            outputs=(*outputs, *_timing_ports()),
+            outputs=(*_lately(devices.output_ports(), running.latest), *_timing_ports()),
             facts={
-                **network.facts,
-                **counts,
-                **facts.of_kernel(together),
-                "build_s": (ended - began) / 1e9,
-                "populations": facts.of_populations(populations),
+                **running.facts,
+                **kernel,
                 "recorders": devices.recorder_facts(),
                 "warnings": devices.warnings(),
             },
         )
+
+    def _add_device(self, running: _Running, arguments: Mapping[str, Any]) -> Changed:
+        """A further group of devices; nothing else of the brain changes."""
+        with self._together.stage():
+            ordered = additions.added(running.plan.settings, arguments, running.shortest_ns / 1e6)
+            nest.Cleanup()
+            try:
+                devices = running.devices.extended(
+                    ordered.alone(),
+                    running.populations,
+                    seed=running.plan.seed,
+                    delay_ms=running.shortest_ns / 1e6,
+                    begin_ns=running.plan.t_ns,
+                )
+            finally:
+                nest.Prepare()
+        with self._together.stage():
+            if running.harvest is None and devices.recorder is not None:
+                running.harvest = harvest(devices.recorder, ordered.loaded.resolution_ns)
+            before = {port.name for port in (*running.devices.input_ports(), *running.devices.output_ports())}
+            ports = [p.name for p in (*devices.input_ports(), *devices.output_ports()) if p.name not in before]
+        return Changed(result={"ports": ports}, ports=self._take_devices(running, ordered, devices))
+
+    def _set_device(self, running: _Running, arguments: Mapping[str, Any]) -> Changed:
+        """Other options of a group of devices, as far as NEST can change them."""
+        with self._together.stage():
+            ordered = additions.changed(running.plan.settings, arguments)
+            spec = ordered.spec
+            assert not isinstance(spec, SpikeRecorder), "refused before"
+            nest.Cleanup()
+            try:
+                running.devices.change(ordered.name, spec)
+            finally:
+                nest.Prepare()
+        return Changed(ports=self._take_devices(running, ordered, running.devices))
+
+    def _take_devices(self, running: _Running, ordered: additions.Ordered, devices: Devices) -> Ports:
+        """Go on with these, and build them again whenever the brain is built anew."""
+        running.devices = devices
+        running.plan = replace(running.plan, settings=ordered.settings)
+        running.outputs = tuple(port.name for port in devices.output_ports())
+        return self._ports(running)
 
     def _rebuild(self, plan: Plan, before: Plan, report: Report) -> Ports:
         try:
@@ -336,6 +413,11 @@ def _replanned(plan: Plan, what: str, arguments: Mapping[str, Any], *, t_ns: int
                 )
             return replace(plan, settings={**plan.settings, "populations": dict(populations)})
     return plan
+
+
+def _lately(ports: tuple[Port, ...], latest: Mapping[str, Array]) -> list[Port]:
+    """The ports with what they have given last as the value that others read until the next step."""
+    return [replace(p, rest=latest[p.name]) if p.name in latest and p.shape[0] >= 0 else p for p in ports]
 
 
 def _text(arguments: Mapping[str, Any], key: str) -> str:

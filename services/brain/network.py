@@ -18,16 +18,17 @@ _NAME = re.compile(r"[A-Za-z_][\w.\-]*\Z")
 class Network:
     """A network that has been built in the kernel.
 
-    `populations` maps a name to a NodeCollection, a list of node ids, a range of them, or one id.
-    `full_sizes` gives the number of neurons a population has at full scale, `positions` their places in
-    mm, shape (n, 3), `properties` what a person may want to know (sign, region, layer); all by population
-    and all optional. `neurons`, `relays` and `synapses` (without those of devices) are counted where the
-    model does not say. `facts` go into the facts of the run.
+    `populations` maps a name to a NodeCollection, a list of node ids, a range of them, or one id. The rest is
+    optional. By population: `full_sizes`, the number of neurons at full scale; `positions`, their places in mm, shape
+    (n, 3) with z up; `offsets`, where the origin of those lies (x, y, z) when all are drawn together; `properties`,
+    what a person may want to know (sign, region, layer). `neurons`, `relays` and `synapses` (without those of devices)
+    are counted where the model does not say. `facts` go into the facts of the run.
     """
 
     populations: Mapping[str, Any]
     full_sizes: Mapping[str, int] = field(default_factory=dict)
     positions: Mapping[str, npt.NDArray[np.float64]] = field(default_factory=dict)
+    offsets: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
     properties: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     neurons: int | None = None
     relays: int | None = None
@@ -55,6 +56,8 @@ def populations_of(network: Network) -> dict[str, Population]:
         for name in table:
             if name not in found:
                 raise NotPopulations(f"{what} names {name!r}, which is not among the populations")
+    for name, places in network.positions.items():
+        _check_places(places, name, len(found[name].ids))
     return found
 
 
@@ -74,6 +77,17 @@ def node_ids(nodes: Any, what: str, network_size: int) -> Ids:
 def collection(ids: Ids) -> Any:
     """The NodeCollection of these nodes; NEST keeps ids in ascending order."""
     return nest.NodeCollection(np.sort(ids))
+
+
+def _check_places(places: Any, name: str, size: int) -> None:
+    try:
+        array = np.asarray(places, np.float64)
+    except (TypeError, ValueError):
+        array = np.empty(0)
+    if array.shape != (size, 3) or not np.isfinite(array).all():
+        raise NotPopulations(
+            f"the positions of {name!r} are not {size} finite places: give an array of the shape ({size}, 3), in mm"
+        )
 
 
 def _as_ids(nodes: Any, what: str) -> Ids:

@@ -124,6 +124,8 @@ class Ranks:
     def home(
         self, values: Mapping[str, npt.NDArray[np.float64]], rows: Sequence[Array], counts: npt.NDArray[np.int64]
     ) -> tuple[dict[str, Array], list[Array]]:
+        if not values and not rows:  # a brain without sinks, and so on every rank
+            return {}, []
         # Everything in one message: on a machine short of cores each meeting costs more than the bytes it moves.
         floats = [np.ravel(array) for array in values.values()]
         n_values = sum(array.size for array in floats)
@@ -137,13 +139,15 @@ class Ranks:
         parts = np.split(found, np.cumsum(sizes)[:-1])
         # Each value lives on one rank and is 0 on the others, so the sum is exact.
         total = np.sum([part[:n_values].view(np.float64) for part in parts], axis=0)
-        cuts = np.cumsum([array.size for array in floats])[:-1]
+        ends = np.cumsum([array.size for array in floats], dtype=int).tolist()
         summed = {
-            name: piece.reshape(array.shape)
-            for (name, array), piece in zip(values.items(), np.split(total, cuts), strict=True)
+            name: total[end - array.size : end].reshape(array.shape)
+            for (name, array), end in zip(values.items(), ends, strict=True)
         }
+        if not rows:
+            return summed, []
         columns = [part[n_values:].reshape(len(rows), -1) for part in parts]
-        return summed, list(np.concatenate(columns, axis=1)) if rows else []
+        return summed, list(np.concatenate(columns, axis=1))
 
     # --- the end ----------------------------------------------------------------------------------------
 

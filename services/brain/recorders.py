@@ -39,13 +39,23 @@ def create_recorder(groups: Sequence[RecorderGroup], delay_ms: float) -> Any:
     """
     refuse_if_prepared("recorders")
     recorder = nest.Create("spike_recorder", params=_recording())
-    ids = np.unique(np.concatenate([ids for group in groups for ids in group.recorded.values()]))
+    record_also(recorder, [], groups, delay_ms)
+    return recorder
+
+
+def record_also(
+    recorder: Any, before: Sequence[RecorderGroup], groups: Sequence[RecorderGroup], delay_ms: float
+) -> None:
+    """Connect the neurons of `groups` that those `before` do not record already. Raises BadExperiment."""
+    refuse_if_prepared("recorders")
+    ids = np.setdiff1d(_recorded(groups), _recorded(before))
+    if not len(ids):
+        return
     try:
         nest.Connect(collection(ids), recorder, "all_to_all", {"synapse_model": _synapse(), "delay": delay_ms})
     except nest.NESTError as error:
         names = ", ".join(group.name for group in groups)
         raise bad("brain.sinks", f"NEST refuses to record ({error}): do {names} select neurons only?") from None
-    return recorder
 
 
 def spike_ports() -> list[Port]:
@@ -66,6 +76,12 @@ def spike_ports() -> list[Port]:
             description="its time, after the start of the step and up to its end",
         ),
     ]
+
+
+def _recorded(groups: Sequence[RecorderGroup]) -> Ids:
+    """Every neuron of these, ascending."""
+    every = [ids for group in groups for ids in group.recorded.values()]
+    return np.unique(np.concatenate(every)) if every else np.empty(0, np.int64)
 
 
 def _recording() -> dict[str, Any]:

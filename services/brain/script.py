@@ -6,6 +6,9 @@
         neurons = nest.Create("iaf_cond_alpha", cells)
         return {"all": neurons, "control": neurons[:10]}
 
+The map may have one more entry, `positions`: by population, where its neurons are in mm, as (n, 2) or (n, 3) numbers,
+for those who draw the brain. Neurons that NEST itself has placed in space need none.
+
 An error in it becomes a ScriptError that names the user's file and line.
 """
 
@@ -19,6 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
+
+import numpy as np
 
 from reafference.errors import ReafferenceError, ScriptError
 from reafference.plain import nearest
@@ -88,7 +93,12 @@ class Script:
             if not isinstance(result, Mapping):
                 kind = "nothing" if result is None else f"a {type(result).__name__}"
                 self._refuse(f"returns {kind} from build(): return a map from population names to nodes")
-            result = Network(populations=result)
+            places = result.get("positions")
+            if isinstance(places, Mapping):
+                populations = {name: nodes for name, nodes in result.items() if name != "positions"}
+                result = Network(populations=populations, positions={k: _in_space(v) for k, v in places.items()})
+            else:
+                result = Network(populations=result)
         try:
             return result, populations_of(result)
         except NotPopulations as error:
@@ -102,7 +112,7 @@ class Script:
         try:
             yield
         except SyntaxError as error:
-            raise self._syntax_error(error) from error
+            raise _syntax_error(self._shown(error.filename or ""), error) from error
         except ReafferenceError:
             raise
         except (Exception, SystemExit) as error:
@@ -110,21 +120,6 @@ class Script:
             if place is None:
                 raise
             raise self._error(error, place, limit) from error
-
-    def _syntax_error(self, error: SyntaxError) -> ScriptError:
-        name = self._shown(error.filename or "")
-        line_text = (error.text or "").rstrip("\n")
-        detail = {
-            "file": name,
-            "line": error.lineno or 0,
-            "column": error.offset or 0,
-            "line_text": line_text,
-            "message": f"{type(error).__name__}: {error.msg}",
-        }
-        return ScriptError(
-            f"{name}, line {error.lineno}: {type(error).__name__}: {error.msg} in `{line_text.strip()}`",
-            detail=detail,
-        )
 
     def _place(self, error: BaseException) -> traceback.FrameSummary | None:
         """The innermost frame that lies in the user's folder."""
@@ -166,7 +161,29 @@ def check_syntax(name: str, text: str) -> None:
     try:
         compile(text, name, "exec")
     except SyntaxError as error:
-        raise ScriptError(f"{name}, line {error.lineno}: {type(error).__name__}: {error.msg}") from error
+        raise _syntax_error(name, error) from error
+    except ValueError as error:  # a null byte
+        raise ScriptError(f"{name} is no text: {error}", detail={"file": name, "message": str(error)}) from error
+
+
+def _syntax_error(name: str, error: SyntaxError) -> ScriptError:
+    line_text = (error.text or "").rstrip("\n")
+    message = f"{type(error).__name__}: {error.msg}"
+    detail = {
+        "file": name,
+        "line": error.lineno or 0,
+        "column": error.offset or 0,
+        "line_text": line_text,
+        "message": message,
+    }
+    return ScriptError(f"{name}, line {error.lineno}: {message} in `{line_text.strip()}`", detail=detail)
+
+
+def _in_space(places: Any) -> Any:
+    """Places in a plane are those at height 0; whether they make sense is asked later."""
+    array = np.asarray(places)
+    flat = array.ndim == 2 and array.shape[1] == 2
+    return np.column_stack([array, np.zeros(len(array))]) if flat else places
 
 
 @contextmanager

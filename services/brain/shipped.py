@@ -28,6 +28,11 @@ def names() -> list[str]:
     return sorted(p.name for p in _FOLDER.iterdir() if (p / "__init__.py").exists())
 
 
+def about(name: str) -> str:
+    """What a model says of itself, in a few lines."""
+    return (importlib.import_module(f"services.brain.models.{name}").__doc__ or "").strip()
+
+
 def shipped_model(name: str) -> ShippedModel:
     """Raises BadExperiment if there is no such model."""
     if name not in names():

@@ -1,7 +1,7 @@
 """Sources in NEST: one device per entry, all of a kind in one collection, written when they change."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from services.brain.kernel import nest, refuse_if_prepared, set_each
 from services.brain.selection import Selection
 from services.brain.settings import bad
 from services.brain.switches import Switch
-from services.brain.wiring import Wiring
+from services.brain.wiring import Wiring, reweigh
 
 WEAK_PA = 1.0
 
@@ -112,7 +112,7 @@ class Sources:
     def __init__(self, groups: Sequence[SourceGroup], grid: Grid, delay_ms: float) -> None:
         """Create and connect; `delay_ms` is for the devices that give none. Raises BadExperiment."""
         refuse_if_prepared("sources")
-        self._groups = groups
+        self._groups = list(groups)
         self._grid = grid
         specs = [group.spec for group in groups for _ in group.selections]
         self._driver = DRIVERS[type(specs[0])](specs, grid)
@@ -120,11 +120,13 @@ class Sources:
         self._written: Values = np.full((len(specs), self._width), self._driver.silent)
         self._given: list[bytes] = []
         self._devices = self._create(specs)
+        self._own: dict[str, Any] = {}
         at = 0
         for group in groups:
             n = len(group.selections)
+            self._own[group.name] = self._devices[at : at + n]
             wiring = Wiring(group.spec, [group.spec.weight] * n, delay_ms, f"sources.{group.name}")
-            wiring.drive(self._devices[at : at + n], group.selections)
+            wiring.drive(self._own[group.name], group.selections)
             at += n
 
     def ports(self) -> list[Port]:
@@ -149,6 +151,38 @@ class Sources:
             devices = self._devices if len(at) == len(values) else self._devices[at.tolist()]
             set_each(devices, self._driver.orders(at, values[at], self._written[at], span))
         self._written, self._given = values, given
+
+    def change(self, name: str, spec: Source) -> None:
+        """Give a group the weight and the window of `spec`, if it is one of these; see Devices."""
+        for place, group in enumerate(self._groups):
+            if group.name == name:
+                self._set_window(group, spec)
+                try:
+                    self._set_weight(group, spec)
+                except BadExperiment:
+                    self._set_window(group, group.spec)
+                    raise
+                self._groups[place] = replace(group, spec=spec)
+
+    def _set_window(self, group: SourceGroup, spec: Source) -> None:
+        devices = self._own[group.name]
+        before, wanted = (self._driver.window(s) for s in (group.spec, spec))
+        if wanted == before:
+            return
+        try:
+            set_each(devices, [{"stop": np.inf, **wanted}] * len(devices))
+        except nest.NESTError as error:
+            set_each(devices, [{"stop": np.inf, **before}] * len(devices))
+            text = f"NEST refuses another window ({error}): start_ms and stop_ms lie on the time grid"
+            raise bad(f"brain.sources.{group.name}", text) from None
+
+    def _set_weight(self, group: SourceGroup, spec: Source) -> None:
+        if spec.weight == group.spec.weight:
+            return
+        devices = self._own[group.name]
+        connections = nest.GetConnections(source=devices)
+        weights = [spec.weight] * len(devices)
+        reweigh(connections, devices, weights, spec, "source", f"sources.{group.name}")
 
     def _wanted(self, group: SourceGroup, inputs: Mapping[str, Array]) -> Values:
         """The values of a group as its switch lets them through."""

@@ -30,6 +30,26 @@ class Wired(Protocol):
     def number(self) -> int | None: ...
 
 
+def reweigh(connections: Any, devices: Any, weights: Sequence[float], spec: Wired, end: str, key: str) -> None:
+    """Give the synapses of each of `devices`, which stand at their `end` (source or target), another weight.
+
+    `key` is the place of the group in `[brain]`. Raises BadExperiment where NEST refuses; then they are as before.
+    """
+    if not len(connections):
+        return
+    by_device = {
+        number: signed(weight, spec.receptor) for number, weight in zip(devices.tolist(), weights, strict=True)
+    }
+    before = np.atleast_1d(connections.get("weight")).tolist()
+    wanted = [by_device[number] for number in np.atleast_1d(connections.get(end)).tolist()]
+    try:
+        # One after the other: lists of values NEST refuses where there are several processes.
+        connections.set([{"weight": weight} for weight in wanted])
+    except nest.NESTError as error:
+        connections.set([{"weight": weight} for weight in before])
+        raise bad(f"brain.{key}.weight", f"NEST refuses to change it ({error})") from None
+
+
 @dataclass(frozen=True, slots=True)
 class Wiring:
     """The synapses of a group of devices: `weights` has one of each device. `key`: its place in `[brain]`."""

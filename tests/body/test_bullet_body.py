@@ -9,7 +9,7 @@ import numpy as np
 import pybullet
 import pytest
 
-from reafference.errors import SimulatorFailed
+from reafference.errors import BadExperiment, OutOfOrder, SimulatorFailed
 from services.body.bullet_body import BulletBody
 
 MODELS = ("mouse_forelimb", "husky_room")
@@ -163,3 +163,141 @@ def test_progress_is_reported(body, make_plan):
     told = []
     body.prepare(make_plan(model="mouse_forelimb"), lambda task, *args, **kwargs: told.append(task))
     assert told
+
+
+# --- edits: both bodies understand the same ones ----------------------------------------------------------------
+
+PUSHED = {"mouse_forelimb": ("stick", [0.0, 0.2, 0.0]), "husky_room": ("chassis", [0.0, 800.0, 0.0])}
+
+
+def silent(task, done=0, total=0, detail=""):
+    """A report nobody reads."""
+
+
+@pytest.fixture
+def edited(prepared, make_step):
+    """A body that can be moved and edited: `go(n)` gives the outputs of n steps, `edit` the result of an edit."""
+    body, ports = prepared
+
+    class Edited:
+        number = 0
+        model = ports.facts["model"]
+        pushed, force_N = PUSHED[model]
+        latest = ports
+        facts = ports.facts
+
+        def go(self, steps, **inputs):
+            taken = []
+            for _ in range(steps):
+                taken.append(body.advance(make_step(self.number, **{**at_rest(self.latest), **inputs})))
+                self.number += 1
+            return taken
+
+        def edit(self, what, **arguments):
+            changed = body.edit(what, arguments, silent)
+            self.latest = changed.ports or self.latest
+            return changed.result
+
+    return Edited()
+
+
+def numbers(taken):
+    return np.array([np.concatenate([out["joints.position"], out["links.position"].ravel()]) for out in taken])
+
+
+def test_a_pushed_body_goes_elsewhere_and_the_same_push_brings_it_there_again(edited):
+    def run(pushed):
+        edited.edit("reset")
+        edited.number = 0
+        taken = edited.go(3)
+        if pushed:
+            edited.edit("push", link=edited.pushed, force_N=edited.force_N, duration_s=0.0705)
+        return numbers(taken + edited.go(10))
+
+    alone, first, again = run(False), run(True), run(True)
+    np.testing.assert_array_equal(first, again)
+    np.testing.assert_array_equal(first[:3], alone[:3])
+    assert np.abs(first[4:] - alone[4:]).max() > 1e-4
+
+
+def test_a_push_tells_until_when_it_lasts_and_is_seen_in_the_scene(edited):
+    edited.go(2)
+    told = edited.edit("push", link=edited.pushed, force_N=np.array(edited.force_N), duration_s=0.05)
+    assert told == {"until_s": pytest.approx(0.09)}
+    edited.go(1)
+    (push,) = edited.edit("scene")["pushes"]
+    assert (push["link"], push["left_s"]) == (edited.pushed, pytest.approx(0.03))
+    edited.go(2)
+    assert edited.edit("scene")["pushes"] == []
+
+
+def test_a_scene_is_plain_data_and_says_what_can_be_pushed_and_loaded(edited):
+    scene = edited.edit("scene")
+    assert json.loads(json.dumps(scene)) == scene
+    names = {"model", "links", "muscles", "joints", "room", "display", "loads", "pushable", "loadable", "pushes"}
+    assert names <= scene.keys()
+    links = [link["name"] for link in scene["links"]]
+    assert set(scene["pushable"]) <= set(links)
+    assert set(scene["loadable"]) <= {joint["name"] for joint in scene["joints"]}
+    assert {joint["link"] for joint in scene["joints"]} <= set(links)
+    assert scene["loads"] == dict.fromkeys(scene["loadable"], 0.0)
+    for key in ("links", "muscles", "joints", "display", "pushable", "loadable"):
+        assert edited.facts[key] == scene[key]
+
+
+@pytest.mark.parametrize("what", ["reset", "reset_world"])
+def test_a_reset_takes_pushes_and_loads_away(edited, what):
+    joint = edited.facts["loadable"][0]
+    edited.edit("push", link=edited.pushed, force_N=edited.force_N, duration_s=10.0)
+    assert edited.edit("load", torque_Nm={joint: 0.002})["loads"][joint] == 0.002
+    edited.go(1)
+    edited.edit(what)
+    scene = edited.edit("scene")
+    assert scene["pushes"] == []
+    assert not any(scene["loads"].values())
+
+
+def test_a_reset_body_does_again_what_it_did(edited):
+    edited.edit("reset")
+    first = numbers(edited.go(5))
+    edited.edit("reset")
+    np.testing.assert_array_equal(numbers(edited.go(5)), first)
+
+
+@pytest.mark.parametrize(
+    ("what", "arguments", "words"),
+    [
+        ("pusch", {}, "no edit 'pusch'.*push"),
+        ("push", {"force_N": [0, 0, 1], "duration_s": 1.0}, "link: expected a text, found nothing"),
+        ("push", {"link": "nobody", "force_N": [0, 0, 1], "duration_s": 1.0}, "the name of a link that moves"),
+        ("push", {"link": 3, "force_N": [0, 0, 1], "duration_s": 1.0}, "link: expected a text"),
+        ("push", {"link": "stick", "force_N": [0, 0], "duration_s": 1.0}, "a list of 3"),
+        ("push", {"link": "stick", "force_N": [0, 0, 1], "duration_s": 1.0, "for": 1}, "the key 'for'"),
+        ("load", {"torque_Nm": {"nobody": 1.0}}, "loads on .*'nobody'"),
+        ("load", {"torque_Nm": 3.0}, "torque_Nm: expected a table"),
+        ("load", {}, "torque_Nm: expected a table, found nothing"),
+    ],
+)
+def test_an_edit_that_makes_no_sense_is_refused_and_changes_nothing(edited, what, arguments, words):
+    with pytest.raises(BadExperiment, match=words):
+        edited.edit(what, **arguments)
+    scene = edited.edit("scene")
+    assert scene["pushes"] == []
+    assert not any(scene["loads"].values())
+
+
+def test_looking_at_a_body_leaves_it_as_it_is(edited):
+    edited.edit("reset")
+    alone = numbers(edited.go(4))
+    edited.edit("reset")
+    taken = []
+    for _ in range(4):
+        edited.edit("scene")
+        edited.edit("load", torque_Nm={})
+        taken += edited.go(1)
+    np.testing.assert_array_equal(numbers(taken), alone)
+
+
+def test_an_edit_before_prepare_is_out_of_order(body):
+    with pytest.raises(OutOfOrder):
+        body.edit("scene", {}, silent)

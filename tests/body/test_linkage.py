@@ -76,6 +76,21 @@ def test_slopes_are_the_derivatives_of_lengths_in_any_tree(seed):
     np.testing.assert_allclose(linkage.slope, difference, atol=1e-6)
 
 
+def test_the_torques_of_a_force_do_the_work_of_the_force(forelimb):
+    rng, h = np.random.default_rng(5), 1e-6
+    children = [hinge.child for hinge in load().hinge]
+    for link in range(len(children)):
+        q, at, force = rng.uniform(-0.2, 0.2, 6), rng.normal(scale=0.01, size=3), rng.normal(size=3)
+
+        def point(angles, link=link, at=at):
+            forelimb.place(angles)
+            return forelimb.position[link] + forelimb.rotation[link] @ at
+
+        work = [force @ (point(q + h * e) - point(q - h * e)) / (2 * h) for e in np.eye(6)]
+        forelimb.place(q)
+        np.testing.assert_allclose(forelimb.torques(link, at, force), work, atol=1e-9)
+
+
 def test_a_pendulum_hangs_where_trigonometry_says():
     arm = Hinge(WORLD, np.zeros(3), np.eye(3), np.array([0.0, 0.0, 1.0]), np.zeros(3))
     linkage = Linkage([arm], [[Point(WORLD, np.array([3.0, 0.0, 0.0])), Point(0, np.array([1.0, 0.0, 0.0]))]])

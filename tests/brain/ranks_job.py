@@ -45,6 +45,17 @@ def home(ranks):
     say(rank=ranks.rank, sums={k: v.tolist() for k, v in sums.items()}, columns=[c.tolist() for c in columns])
 
 
+def nothing(ranks):
+    """No rank has anything to bring home, or values only, or rows only."""
+    with ranks.stage() as stage:
+        stage.tells = (0, 1, 0)
+    values, rows = {"a": np.array([1.5])}, [np.array([ranks.rank])]
+    for some in ({}, values):
+        for columns in ([], rows):
+            sums, found = ranks.home(some, columns, stage.told[:, 1] if columns else 0 * stage.told[:, 1])
+            say(rank=ranks.rank, sums=sum(float(value.sum()) for value in sums.values()), columns=[c.tolist() for c in found])
+
+
 def lonely(ranks):
     """Rank 1 fails while the others are in a call that they cannot leave."""
     if ranks.rank == 0:
@@ -82,6 +93,8 @@ def main(case):
             failing(ranks, set(range(ranks.size)))
         case "home":
             home(ranks)
+        case "nothing":
+            nothing(ranks)
         case "lonely":
             lonely(ranks)
         case "commands":

@@ -310,5 +310,5 @@ def test_progress_is_reported_while_building(bench: Any) -> None:
         seen.append((task, done, total, detail))
 
     bench.brain.prepare(bench.plan({"model": "braitenberg"}), report)
-    assert seen[0] == ("building", 8, 8, "8 neurons, 8 synapses")
-    assert [task for task, *_ in seen] == ["building", "connecting devices", "preparing"]
+    assert seen[0] == ("create cells", 8, 8, "8 neurons, 8 synapses")
+    assert [task for task, *_ in seen] == ["create cells", "connect devices", "prepare the simulation"]

@@ -47,6 +47,14 @@ def test_values_are_added_and_rows_are_joined_on_rank_0(ranks):
     assert all(said[rank]["sums"] == {} and said[rank]["columns"] == [] for rank in range(1, ranks))
 
 
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_ranks_bring_home_what_they_have_be_it_values_rows_both_or_nothing(ranks):
+    said = [line for line in lines(mpiexec.run(ranks, JOB, "nothing")) if line["rank"] == 0]
+    every = [list(range(ranks))]
+    assert [line["columns"] for line in said] == [[], every, [], every]
+    assert [line["sums"] for line in said] == [0, 0, 1.5 * ranks, 1.5 * ranks]
+
+
 @RANKS
 def test_totals_and_maps_reach_every_rank(ranks):
     said = lines(mpiexec.run(ranks, JOB, "sums"))

@@ -13,6 +13,7 @@ from reafference.frames import Array, Port, Ports, Step
 from reafference.simulator import Report
 
 from ...camera import Camera
+from ...disturbances import Disturbances, Reach
 from ...inputs import finite
 from ...physics import Physics
 from ...ports import REAL, output_ports
@@ -21,13 +22,18 @@ from ...settings import BodySettings, load_parameters
 from .description import Description, load, load_room
 from .parameters import Parameters
 from .robot import Robot
-from .room import Room, describe
+from .room import Room
 from .urdf import CHASSIS
 
 GRAVITY_M_PER_S2 = (0.0, 0.0, -9.8)
 SOLVER_ITERATIONS = 50
 CONTACT_ERP = 0.2
 PICTURE = "camera/eye.image"
+MOST_FORCE_N = 5000.0
+"""A dozen times what the robot weighs."""
+MOST_TORQUE_NM = 100.0
+"""About three times what the motor of a wheel can hold against."""
+MOST_OFF_M = 2.0
 
 
 def build(settings: BodySettings, substep_ns: int, report: Report) -> "HuskyBody":
@@ -54,6 +60,8 @@ class HuskyBody:
             start.position_m if parameters.start_position_m is None else parameters.start_position_m,
             start.yaw_rad if parameters.start_yaw_rad is None else parameters.start_yaw_rad,
         )
+        self._description = description
+        self.disturbances = Disturbances(_reach(description))
         self._eye = np.array(description.camera.eye_m)
         self._camera = _camera(client, description) if parameters.camera else None
         rest = self._read()
@@ -62,7 +70,7 @@ class HuskyBody:
         self.ports = Ports(
             inputs=_inputs(),
             outputs=output_ports(rest, _MEANINGS, _labels(self._robot)),
-            facts=_facts(description, substep_ns),
+            facts=_facts(description, substep_ns) | {"room": self._room.describe()},
         )
 
     def advance(self, step: Step) -> dict[str, Array]:
@@ -73,6 +81,7 @@ class HuskyBody:
         self._room.show(screens)
         self._robot.drive(linear, angular)
         for _ in range(steps_per(step.dt_ns, self._substep_ns)):
+            self._disturb()
             pybullet.stepSimulation(physicsClientId=self._physics.client)
         moved_ns = time.perf_counter_ns()
         outputs = self._read()
@@ -83,8 +92,24 @@ class HuskyBody:
         outputs["timing.readout"] = np.array(time.perf_counter_ns() - moved_ns)
         return outputs
 
+    def scene(self) -> dict[str, Any]:
+        return _scene(self._description) | {"room": self._room.describe()}
+
+    def reset_world(self) -> None:
+        """Turn the screens to the colour they start with; the next step shows on them what is written then."""
+        self._room.reset()
+
     def close(self) -> None:
         self._physics.close()
+
+    def _disturb(self) -> None:
+        """Let pushes and loads act in the next substep; Bullet forgets them after it."""
+        outside = self.disturbances
+        if outside.pushing:
+            for push in outside.forces(self._substep_ns):
+                self._robot.push(push.link, push.at_m, push.force_N)
+        if outside.loading:
+            self._robot.load([outside.loads[wheel] for wheel in self._robot.wheels])
 
     def _read(self) -> dict[str, Array]:
         angles, speeds, torques = self._robot.wheel_states()
@@ -166,6 +191,29 @@ def _camera(client: int, description: Description) -> Camera:
 
 
 def _facts(description: Description, substep_ns: int) -> dict[str, Any]:
+    wheels = len(description.wheel.centers_m)
+    return _scene(description) | {
+        "substep_ms": substep_ns / NS_PER_MS,
+        "pybullet": version("pybullet"),
+        "counts": {"links": 1 + wheels, "joints": wheels},
+        **_reach(description).facts(),
+    }
+
+
+def _reach(description: Description) -> Reach:
+    """Chassis and wheels can be pushed, wheels can be loaded."""
+    wheels = tuple(description.wheel.centers_m)
+    return Reach(
+        links={CHASSIS: description.chassis.com_m, **dict.fromkeys(wheels, (0.0, 0.0, 0.0))},
+        joints=wheels,
+        most_N=MOST_FORCE_N,
+        most_Nm=MOST_TORQUE_NM,
+        most_m=MOST_OFF_M,
+    )
+
+
+def _scene(description: Description) -> dict[str, Any]:
+    """What a viewer draws besides the room; links move with the stream of this name."""
     chassis, wheel = description.chassis, description.wheel
     box = {"kind": "box", "center_m": list(chassis.box_center_m), "size_m": list(chassis.box_size_m)}
     half = 0.5 * wheel.width_m
@@ -177,13 +225,13 @@ def _facts(description: Description, substep_ns: int) -> dict[str, Any]:
     }
     return {
         "model": "husky_room",
-        "substep_ms": substep_ns / NS_PER_MS,
-        "pybullet": version("pybullet"),
-        "counts": {"links": 1 + len(wheel.centers_m), "joints": len(wheel.centers_m)},
         "links": [
             {"name": CHASSIS, "shape": box, "rgb": list(chassis.rgb)},
             *({"name": name, "shape": cylinder, "rgb": list(wheel.rgb)} for name in wheel.centers_m),
         ],
-        "room": describe(description.room, load_room()),
+        "muscles": [],
+        "joints": [
+            {"name": name, "link": name, "axis": [0.0, 1.0, 0.0], "limits_rad": None} for name in wheel.centers_m
+        ],
         "display": {"center_m": [0.0, 0.0, 1.0], "extent_m": 12.0, "up": [0.0, 0.0, 1.0]},
     }

@@ -54,6 +54,25 @@ class Robot:
             physicsClientId=self._client,
         )
 
+    def push(self, link: str, at_m: Array, force_N: Array) -> None:
+        """Let a force (3,) in room axes act in the next substep, at a point (3,) in the axes of the link."""
+        number, origin, rotation = self._place(link)
+        point = origin + rotation @ at_m
+        pybullet.applyExternalForce(
+            self._body,
+            number,
+            force_N.tolist(),
+            point.tolist(),
+            pybullet.WORLD_FRAME,
+            physicsClientId=self._client,
+        )
+
+    def load(self, torques_Nm: list[float]) -> None:
+        """Let a torque act on each wheel in the next substep, against which its motor has to hold the speed."""
+        pybullet.setJointMotorControlArray(
+            self._body, self._wheels, pybullet.TORQUE_CONTROL, forces=torques_Nm, physicsClientId=self._client
+        )
+
     def wheel_states(self) -> tuple[Array, Array, Array]:
         """Angles (rad), speeds (rad/s) and torques (N m) of the wheels, each (4,)."""
         states = pybullet.getJointStates(self._body, self._wheels, physicsClientId=self._client)
@@ -77,6 +96,15 @@ class Robot:
         centers = np.array([state[4] for state in states])
         turns = np.array([quaternion_from_matrix(_matrix(state[5])) for state in states])
         return centers, turns
+
+    def _place(self, link: str) -> tuple[int, Array, Array]:
+        """Bullet's number of a link, its origin (3,) and axes (3, 3) in the room."""
+        if link not in self.wheels:
+            pose = self.pose()
+            return -1, pose.position, pose.rotation
+        number = self._wheels[self.wheels.index(link)]
+        state = pybullet.getLinkState(self._body, number, computeForwardKinematics=True, physicsClientId=self._client)
+        return number, np.array(state[4]), _matrix(state[5])
 
     def _stand_at(self, position_m: Vector, yaw_rad: float) -> None:
         rotation = matrix_from_quaternion((np.cos(0.5 * yaw_rad), 0.0, 0.0, np.sin(0.5 * yaw_rad)))

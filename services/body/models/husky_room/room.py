@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pybullet
 
 from reafference.frames import Array
@@ -14,7 +15,7 @@ class Room:
     """Everything that does not move. The screens are blue until told otherwise."""
 
     def __init__(self, client: int, data: RoomData, pieces: Sequence[Piece]) -> None:
-        self._client, self._data = client, data
+        self._client, self._data, self._pieces = client, data, tuple(pieces)
         numbers = {piece.name: _place(client, piece, _colour(data, piece), data.friction) for piece in pieces}
         self._screens = (numbers[data.left_screen], numbers[data.right_screen])
         self._red = [False, False]
@@ -28,20 +29,29 @@ class Room:
                 rgb = self._data.red_rgb if red else self._data.blue_rgb
                 pybullet.changeVisualShape(self._screens[side], -1, rgbaColor=[*rgb, 1.0], physicsClientId=self._client)
 
+    def reset(self) -> None:
+        """Colour both screens as they were at the start."""
+        self.show(np.zeros(2))
 
-def describe(data: RoomData, pieces: Sequence[Piece]) -> list[dict[str, Any]]:
-    """Every piece with its colour, as plain maps for viewers."""
-    return [
-        {
-            "name": piece.name,
-            "shape": piece.shape,
-            "center_m": list(piece.center_m),
-            "yaw_rad": piece.yaw_rad,
-            "size_m": list(piece.size_m),
-            "rgb": list(_colour(data, piece)),
-        }
-        for piece in pieces
-    ]
+    def describe(self) -> list[dict[str, Any]]:
+        """Every piece with the colour it has now, as plain maps for viewers."""
+        return [
+            {
+                "name": piece.name,
+                "shape": piece.shape,
+                "center_m": list(piece.center_m),
+                "yaw_rad": piece.yaw_rad,
+                "size_m": list(piece.size_m),
+                "rgb": list(self._colour_now(piece)),
+            }
+            for piece in self._pieces
+        ]
+
+    def _colour_now(self, piece: Piece) -> Vector:
+        names = (self._data.left_screen, self._data.right_screen)
+        if piece.name in names and self._red[names.index(piece.name)]:
+            return self._data.red_rgb
+        return _colour(self._data, piece)
 
 
 def _colour(data: RoomData, piece: Piece) -> Vector:

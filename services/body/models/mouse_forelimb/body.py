@@ -11,13 +11,22 @@ from reafference.clock import NS_PER_MS, steps_per
 from reafference.frames import Array, Port, Ports, Step
 from reafference.simulator import Report
 
+from ...disturbances import Disturbances, Reach
 from ...inputs import finite
+from ...kernels import LOWER, UPPER
 from ...ports import REAL, output_ports
 from ...rotation import quaternion_from_matrix
 from ...settings import BodySettings, load_parameters
 from .description import Description, load
 from .limb import Limb
 from .parameters import Parameters
+
+MOST_FORCE_N = 10.0
+"""Some ten times what the strongest muscle pulls with."""
+MOST_TORQUE_NM = 0.1
+"""A hundred times the load that the stick bears always; it bends the stops by a third of their range."""
+MOST_OFF_M = 0.1
+STICK = "stick"
 
 
 def build(settings: BodySettings, substep_ns: int, report: Report) -> "ForelimbBody":
@@ -35,24 +44,59 @@ class ForelimbBody:
         self._substep_ns = substep_ns
         n = len(limb.muscles.muscles)
         self._excitation, self._load = np.zeros(n), np.zeros(len(limb.q))
+        self.disturbances = Disturbances(_reach(limb.description))
         self._sensors = Sensors(limb)
         self.ports = _ports(limb, substep_ns, self._sensors.read(self._excitation))
 
     def advance(self, step: Step) -> dict[str, Array]:
-        """Move through `step` under constant excitation and effort."""
+        """Move through `step` under constant excitation and effort, and whatever else acts from outside."""
         self._excitation[:] = finite("excitation", step)
         self._load[:] = finite("effort", step)
+        if self.disturbances.loading:
+            self._load += self._outside_load()
         started_ns = time.perf_counter_ns()
         self._limb.load(self._load)
-        self._limb.advance(self._excitation, steps_per(step.dt_ns, self._substep_ns))
+        substeps = steps_per(step.dt_ns, self._substep_ns)
+        pushed = self._advance_pushed(substeps)
+        self._limb.advance(self._excitation, substeps - pushed)
         moved_ns = time.perf_counter_ns()
         outputs = self._sensors.read(self._excitation)
         outputs["timing.run"] = np.array(moved_ns - started_ns)
         outputs["timing.readout"] = np.array(time.perf_counter_ns() - moved_ns)
         return outputs
 
+    def scene(self) -> dict[str, Any]:
+        return _scene(self._limb)
+
+    def reset_world(self) -> None:
+        """There is nothing beside the limb and its stick."""
+
     def close(self) -> None:
         self._limb.close()
+
+    def _outside_load(self) -> Array:
+        loads = self.disturbances.loads
+        return np.array([loads.get(hinge.name, 0.0) for hinge in self._limb.description.hinge])
+
+    def _advance_pushed(self, most: int) -> int:
+        """Move by substeps while anything pushes, at most so many; how many it were."""
+        limb, done = self._limb, 0
+        while done < most and self.disturbances.pushing:
+            # The force keeps its direction while the limb turns, so that its torques are new in each substep.
+            limb.load(self._load + self._torques())
+            limb.advance(self._excitation, 1)
+            done += 1
+        if done:
+            limb.load(self._load)
+        return done
+
+    def _torques(self) -> Array:
+        """Torques (6,) of the pushes in the next substep."""
+        hinges = {hinge.child: number for number, hinge in enumerate(self._limb.description.hinge)}
+        total = np.zeros(len(self._load))
+        for push in self.disturbances.forces(self._substep_ns):
+            total += self._limb.linkage.torques(hinges[push.link], push.at_m, push.force_N)
+        return total
 
 
 class Sensors:
@@ -151,19 +195,43 @@ def _ports(limb: Limb, substep_ns: int, rest: Mapping[str, Array]) -> Ports:
 def _facts(
     limb: Limb, description: Description, hinges: Sequence[str], muscles: Sequence[str], substep_ns: int
 ) -> dict[str, Any]:
-    first = limb.linkage.first.tolist()
-    return {
-        "model": "mouse_forelimb",
+    return _scene(limb) | {
         "substep_ms": substep_ns / NS_PER_MS,
         "pybullet": version("pybullet"),
         "counts": {
             "links": len(description.link),
             "joints": len(hinges),
             "muscles": len(muscles),
-            "path_points": first[-1],
+            "path_points": int(limb.linkage.first[-1]),
         },
+        **_reach(description).facts(),
+    }
+
+
+def _scene(limb: Limb) -> dict[str, Any]:
+    """What a viewer draws; `links` and path points move with the streams of these names."""
+    description, first = limb.description, limb.linkage.first.tolist()
+    return {
+        "model": "mouse_forelimb",
         "links": description.shapes(),
-        "muscles": [{"name": name, "points": list(range(first[i], first[i + 1]))} for i, name in enumerate(muscles)],
+        "muscles": [
+            {
+                "name": muscle.name,
+                "points": list(range(first[i], first[i + 1])),
+                "max_isometric_force_N": muscle.max_isometric_force,
+            }
+            for i, muscle in enumerate(limb.muscles.muscles)
+        ],
+        "joints": [
+            {
+                "name": hinge.name,
+                "link": hinge.child,
+                "axis": list(hinge.axis),
+                "limits_rad": [float(limb.law[i, LOWER]), float(limb.law[i, UPPER])],
+            }
+            for i, hinge in enumerate(description.hinge)
+        ],
+        "room": [],
         "display": {
             "center_m": list(description.display.center_m),
             "extent_m": description.display.extent_m,
@@ -171,3 +239,20 @@ def _facts(
             "rig_in_room_m": list(description.display.rig_in_room_m),
         },
     }
+
+
+def _reach(description: Description) -> Reach:
+    """Every link that moves can be pushed. The joystick's two axes have a solenoid each, which can load them."""
+    links = {link.name: link for link in description.link}
+    moving = [hinge.child for hinge in description.hinge]
+    joints = [hinge.name for hinge in description.hinge]
+    why = "no solenoid acts on it; push its link, or write to body.effort in a transfer function"
+    return Reach(
+        links={name: links[name].com_m for name in moving},
+        joints=tuple(joint for joint in joints if joint.startswith(STICK)),
+        most_N=MOST_FORCE_N,
+        most_Nm=MOST_TORQUE_NM,
+        most_m=MOST_OFF_M,
+        fixed=tuple(name for name in links if name not in moving),
+        why_not={joint: why for joint in joints if not joint.startswith(STICK)},
+    )

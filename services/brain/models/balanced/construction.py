@@ -32,7 +32,7 @@ def construct(options: BalancedParameters, numbers: Scaled, static: str, report:
         nest.Connect(nodes[source], nodes[target], rule, synapse)
         made += indegree * len(nodes[target])
         detail = f"{options.neurons:,} neurons, {made:,} synapses; {source} to {target}"
-        report("building", done, len(projections), detail)
+        report("connect neurons", done, len(projections), detail)
     return nodes
 
 

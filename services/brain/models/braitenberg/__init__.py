@@ -58,7 +58,7 @@ def build(parameters: Mapping[str, Any], *, seed: int, resolution_ms: float, rep
     for source, target, weight in CONNECTIONS:
         synapse = {"synapse_model": "tsodyks_synapse", "weight": weight, **SYNAPSE}
         nest.Connect(neurons[source], neurons[target], "one_to_one", synapse)
-    report("building", CELLS, CELLS, detail=f"{CELLS} neurons, {len(CONNECTIONS)} synapses")
+    report("create cells", CELLS, CELLS, detail=f"{CELLS} neurons, {len(CONNECTIONS)} synapses")
     populations = {"neurons": neurons, "sensors": neurons[0:5], "actors": neurons[6:8]}
     return Network(
         populations=populations,

@@ -10,7 +10,8 @@ from typing import Any
 
 from reafference.simulator import Report
 from services.brain.kernel import Delays, nest
-from services.brain.models.cbct.construction import Construction, Progress
+from services.brain.models.cbct.anatomy import offset, upright
+from services.brain.models.cbct.construction import CREATE, DRIVE, Construction, Progress, connecting
 from services.brain.models.cbct.expected import NONE
 from services.brain.models.cbct.footprint import refuse_if_too_large, synapses_of
 from services.brain.models.cbct.parameters import CbctParameters
@@ -43,7 +44,9 @@ def build(parameters: Mapping[str, Any], *, seed: int, resolution_ms: float, rep
     planned = projections(model, options, sizes, nest.total_num_virtual_procs)
     refuse_if_too_large(options, sum(sizes.values()), *synapses_of(options, sheets, planned))
     inputs = [row for row in model.inputs.values() if row.target in sheets]
-    progress = Progress(report, total=len(rows) + len(planned) + len(inputs))
+    tasks = [connecting(model, projection.target) for projection in planned]
+    totals = {CREATE: len(rows), **{task: tasks.count(task) for task in tasks}, DRIVE: len(inputs)}
+    progress = Progress(report, totals)
     construction = Construction(model, options, sheets, seed=seed, resolution_ms=resolution_ms, progress=progress)
     construction.populate()
     for projection in planned:
@@ -66,7 +69,8 @@ def _network(
     return Network(
         populations={name: _range(nodes) for name, nodes in construction.nodes.items()},
         full_sizes={row.id: cell_count(row, 1.0) for row in rows},
-        positions={name: sheet.positions for name, sheet in sheets.items()},
+        positions={name: upright(sheet) for name, sheet in sheets.items()},
+        offsets={row.id: offset(row, options.area_mm2) for row in rows},
         properties={row.id: _properties(row) for row in rows},
         neurons=sizes["neuron"],
         relays=sizes["relay"],

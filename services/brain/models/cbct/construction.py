@@ -3,7 +3,7 @@
 import math
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,19 +20,30 @@ _EXTENT_MARGIN = 1e-9
 """NEST wants every point inside the extent, not on its edge."""
 
 
+CREATE, DRIVE = "create cells", "connect background input"
+
+
+def connecting(tables: Tables, target: str) -> str:
+    """The task that projections onto this population belong to."""
+    return f"connect {tables.populations[target].region}"
+
+
 @dataclass(slots=True)
 class Progress:
-    """Counts what has been built, for people."""
+    """Counts what has been built, for people: "connect M1", 31 of 67. `totals` has the steps of each task."""
 
     report: Report
-    total: int
-    done: int = 0
+    totals: Mapping[str, int]
     neurons: int = 0
+    _done: dict[str, int] = field(default_factory=dict)
 
-    def step(self, what: str) -> None:
-        self.done += 1
-        detail = f"{self.neurons:,} neurons, {nest.num_connections:,} synapses; {what}"
-        self.report("building", self.done, self.total, detail)
+    def step(self, task: str, what: str) -> None:
+        """One more step of a task has been made: `what`."""
+        self._done[task] = self._done.get(task, 0) + 1
+        # Each process knows its own synapses only; they are spread evenly.
+        processes = nest.num_processes
+        synapses = f"{nest.num_connections:,}" if processes == 1 else f"about {nest.num_connections * processes:,}"
+        self.report(task, self._done[task], self.totals[task], f"{self.neurons:,} neurons, {synapses} synapses; {what}")
 
 
 class Construction:
@@ -66,7 +77,7 @@ class Construction:
             params = dict(cells.params) | self._first_voltage(row, cells.params)
             self.nodes[name] = nest.Create(cells.model, params=params, positions=self._layer(sheet))
             self._progress.neurons += len(sheet) if row.kind == "neuron" else 0
-            self._progress.step(name)
+            self._progress.step(CREATE, name)
 
     def _first_voltage(self, row: PopulationRow, params: Mapping[str, Any]) -> dict[str, Any]:
         drawn = row.v_init.startswith("uniform") if self._parameters.v_m == "table" else row.region != "BG"
@@ -94,7 +105,7 @@ class Construction:
             "takeover": self._take_over,
         }
         rules[projection.rule](projection)
-        self._progress.step(projection.id)
+        self._progress.step(connecting(self._tables, projection.target), projection.id)
 
     def _bernoulli(self, projection: Projection) -> None:
         assert projection.kernel is not None
@@ -189,7 +200,7 @@ class Construction:
         for row in self._tables.inputs.values():
             if row.target in self.nodes:
                 self._drive(row)
-                self._progress.step(row.id)
+                self._progress.step(DRIVE, row.id)
 
     def _drive(self, row: InputRow) -> None:
         cells = self.nodes[row.target]

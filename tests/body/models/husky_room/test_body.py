@@ -5,7 +5,9 @@ import pytest
 
 from services.body.bullet_body import BulletBody
 from services.body.models.husky_room.description import load, load_room
+from services.body.rotation import matrix_from_quaternion
 
+WEIGHT_KG = load().chassis.mass_kg + 4 * load().wheel.mass_kg
 REST = {"velocity": np.zeros(2), "screens": np.zeros(2)}
 
 
@@ -195,3 +197,81 @@ def test_the_room_is_described_for_viewers(make_drive):
     assert len(room) == len(load_room()) == 44
     screens = {piece["name"]: piece["rgb"] for piece in room if piece["name"].endswith("screen_panel")}
     assert screens == {"left_screen_panel": [0.0, 0.0, 1.0], "right_screen_panel": [0.0, 0.0, 1.0]}
+
+
+# --- pushes and loads -------------------------------------------------------------------------------------------
+
+
+def edit(drive, what, **arguments):
+    return drive.body.edit(what, arguments, lambda *args, **kwargs: None).result
+
+
+def momentum(drive, outputs):
+    """Of chassis and wheels, from the speeds of the chassis: they turn with it, but for their axles."""
+    velocity = outputs["base.velocity"]
+    turn = matrix_from_quaternion(outputs["base.orientation"])
+    com = np.array(load().chassis.com_m)
+    chassis = velocity[:3] + np.cross(velocity[3:], turn @ com)
+    wheels = [velocity[:3] + np.cross(velocity[3:], turn @ np.array(at)) for at in load().wheel.centers_m.values()]
+    return load().chassis.mass_kg * chassis + load().wheel.mass_kg * np.sum(wheels, axis=0)
+
+
+@pytest.mark.parametrize("at_m", [None, [0.3, 0.2, 0.1]])
+@pytest.mark.parametrize("link", ["chassis", "front_left"])
+def test_a_push_in_free_fall_gives_its_impulse(make_drive, link, at_m):
+    force, duration_s = np.array([60.0, -40.0, 30.0]), 0.0305
+    ends = []
+    for pushed in (False, True):
+        drive = make_drive(camera=False, start_position_m=[0.0, 0.0, 2.0])
+        if pushed:
+            where = {} if at_m is None else {"at_m": at_m}
+            edit(drive, "push", link=link, force_N=force, duration_s=duration_s, **where)
+        ends.append(momentum(drive, drive.go(0.04)[0][-1]))
+    np.testing.assert_allclose(ends[1] - ends[0], force * duration_s, rtol=0.01, atol=0.01)
+
+
+def test_a_push_beside_the_centre_of_mass_turns_the_robot(make_drive):
+    yaws = {}
+    for side in (-0.5, 0.0, 0.5):
+        drive = make_drive(camera=False, start_position_m=[0.0, 0.0, 2.0], start_yaw_rad=0.0)
+        com = load().chassis.com_m
+        edit(drive, "push", link="chassis", force_N=[100, 0, 0], at_m=[com[0], com[1] + side, com[2]], duration_s=0.05)
+        yaws[side] = drive.go(0.06)[0][-1]["base.velocity"][5]
+    assert yaws[-0.5] > 0.2 > -0.2 > yaws[0.5]
+    assert abs(yaws[0.0]) < 0.1
+
+
+def test_the_motor_holds_a_wheel_against_a_load_until_that_is_too_large(make_drive):
+    drive = make_drive(camera=False, start_position_m=[0.0, 0.0, 2.0])
+    edit(drive, "load", torque_Nm={"front_left": 20.0})
+    held = drive.go(0.1)[0][-1]
+    left = drive.body.edit("scene", {}, None).result["loadable"].index("front_left")
+    assert abs(held["joints.velocity"][left]) < 0.1
+    assert held["joints.effort"][left] == pytest.approx(-20.0, abs=1.0)
+    edit(drive, "load", torque_Nm={"front_left": 60.0})
+    spinning = drive.go(0.1)[0][-1]
+    others = np.delete(spinning["joints.velocity"], left)
+    assert spinning["joints.velocity"][left] > 10.0
+    assert np.abs(others).max() < 1.0
+    edit(drive, "load", torque_Nm={"front_left": 0.0})
+    assert abs(drive.go(0.5)[0][-1]["joints.velocity"][left]) < 0.5
+
+
+def test_a_reset_of_the_world_turns_the_screens_to_their_first_colour(make_drive):
+    drive = make_drive(camera=False)
+    drive.go(0.02, screens=(1.0, 1.0))
+    red = {piece["name"]: piece["rgb"] for piece in edit(drive, "scene")["room"] if "screen_panel" in piece["name"]}
+    assert list(red.values()) == [[1.0, 0.0, 0.0]] * 2
+    edit(drive, "reset_world")
+    scene = edit(drive, "scene")
+    assert scene["room"] == drive.ports.facts["room"]
+    drive.go(0.02, screens=(1.0, 0.0))
+    assert edit(drive, "scene")["room"] != scene["room"]
+
+
+def test_a_reset_robot_stands_at_its_start_again(make_drive):
+    drive = make_drive(camera=False)
+    drive.go(1.0, linear=1.0)
+    changed = drive.body.edit("reset", {}, lambda *args, **kwargs: None)
+    rest = {port.name: port.resting() for port in changed.ports.outputs}
+    np.testing.assert_allclose(rest["base.position"], [0, 0, 0.5], atol=1e-9)

@@ -1,0 +1,51 @@
+"""Devices are added to a brain on 1 and 2 ranks, and the brain is asked: the same comes of it, bit for bit."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests import mpiexec
+
+pytestmark = mpiexec.ranks_wanted()
+PROGRAM = Path(__file__).with_name("additions_job.py")
+
+
+def run(ranks, out):
+    job = mpiexec.run(ranks, PROGRAM, out, 2 // ranks, limit_s=120)
+    assert job.returncode == 0, job.stdout
+    with np.load(out) as file:
+        return dict(file)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("additions")
+    return {ranks: run(ranks, folder / f"{ranks}.npz") for ranks in (1, 2)}
+
+
+def test_two_ranks_give_what_one_gives(results):
+    one, two = results[1], results[2]
+    assert (one["processes"], two["processes"]) == (1, 2)
+    assert (one["memory"], two["memory"]) == (1, 2)
+    assert set(one) == set(two)
+    for name in set(one) - {"processes", "memory", "refused"}:
+        np.testing.assert_array_equal(two[name], one[name], err_msg=name)
+    assert "name of a population, found 'nobody'" in str(one["refused"])
+    assert str(two["refused"]) == f"{one['refused']} (on all 2 ranks)"
+
+
+def test_what_was_added_works(results):
+    found = results[2]
+    assert len(found["sinks.rate"]) == 2 * 18
+    assert found["sinks.level"][-8:].min() > 0
+    relays = np.isin(found["spikes.sender"], np.arange(*found["recorded"][0] + [0, 1]))
+    assert relays.sum() > 50
+    assert found["spikes.time_ns"][relays].min() > 6 * 20_000_000
+
+
+def test_places_that_nest_knows_on_its_own_rank_come_together(results):
+    found = results[2]
+    assert len(found["ids.cells"]) + len(found["ids.relays"]) == 20
+    first = found["recorded"][0][0]
+    np.testing.assert_allclose(found["positions.relays"][:, 0], 0.1 * (found["ids.relays"] - first), atol=1e-6)
