@@ -1,4 +1,5 @@
-"""`python -m services.gateway`: the bus, and the front door.
+"""`python -m services.gateway`: the bus, and the front door. With --serve as its first word: the server for people
+(serve.py).
 
 REAF_HTTP says where the door is: HOST:PORT (127.0.0.1:8080 by default). With --private it is a socket in the
 folder of the wires, and the gateway ends with its engine.
@@ -20,13 +21,17 @@ from reafference.errors import BadExperiment, ReafferenceError
 from reafference.process import Leave, die_with
 from reafference.sockets import BusProxy
 
-from .app import Health, make_app
+from .private import Health, make_app
 
 _CHECK_S = 0.5
 
 
 def main() -> int:
     """Run the gateway; returns the exit status."""
+    if sys.argv[1:2] == ["--serve"]:
+        from . import serve  # only here: a local run shall not wait for all that this needs
+
+        return serve.main(sys.argv[2:])
     parser = argparse.ArgumentParser(prog="python -m services.gateway", description=__doc__)
     parser.add_argument("--private", action="store_true", help="serve one local run, on a private socket")
     given = parser.parse_args()

@@ -1,71 +1,76 @@
-"""The web application. So far it answers one question: is everything there?"""
+"""The server of `reaf serve`: experiments, people, simulations and the page behind one door."""
 
-import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
 from typing import Any
 
-from fastapi import FastAPI, Response, status
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import JSONResponse
 
-from reafference import __version__
-from reafference.aio import AioOperator
-from reafference.frames import PROTOCOL, Bye, ErrorFrame, StateNote
+from reafference import __version__, jsontext
 
+from . import pages, problems, rest_experiments, rest_people, rest_simulations, stream
+from .guard import API, Guard
+from .house import Gateway
+from .problems import MEDIA_TYPE, ProblemBody
 
-@dataclass(slots=True)
-class Health:
-    """What is known of the rest of the house; `state` is None while no engine has answered."""
-
-    bus_alive: Callable[[], bool]
-    state: StateNote | None = None
-    problem: str = ""
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def report(self) -> dict[str, Any]:
-        """The answer to GET /health."""
-        note = self.state
-        return {
-            "status": "ok" if self.bus_alive() else "failed",
-            "service": "gateway",
-            "version": __version__,
-            "protocol": ".".join(map(str, PROTOCOL)),
-            "bus": "ok" if self.bus_alive() else "the bus has stopped: restart the gateway",
-            "engine": {"state": note.state, "step": note.step, "steps": note.steps} if note else None,
-            "problem": self.problem,
-        }
+ROUTERS = (rest_people.router, rest_experiments.router, rest_simulations.router, stream.router)
 
 
-def make_app(health: Health, operator: AioOperator) -> FastAPI:
-    """The application; it listens to the engine as long as it lives."""
+class Json(JSONResponse):
+    """An answer that every reader of JSON takes."""
+
+    def render(self, content: Any) -> bytes:
+        return jsontext.dumps(content).encode("utf-8")
+
+
+def make_server(gateway: Gateway) -> FastAPI:
+    """The application. When it ends, the simulations end before it."""
 
     @contextlib.asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
-        listening = asyncio.create_task(_listen(operator, health))
-        yield
-        listening.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await listening
+        try:
+            yield
+        finally:
+            gateway.tools.close()
+            await gateway.simulations.close()
 
-    app = FastAPI(title="Reafference", version=__version__, lifespan=life)
-
-    @app.get("/health", summary="Whether the gateway works and what the engine is doing")
-    async def get_health(response: Response) -> dict[str, Any]:
-        report = health.report()
-        if report["status"] != "ok":
-            response.status_code = status.HTTP_503_SERVICE_UNAVAILABLE
-        return report
-
+    app = FastAPI(
+        title="Reafference",
+        version=__version__,
+        description="Closed-loop simulation of brain, body and environment. What belongs together says API.md.",
+        lifespan=life,
+        openapi_url=f"{API}/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        default_response_class=Json,
+    )
+    app.state.gateway = gateway
+    problems.install(app)
+    for router in ROUTERS:
+        app.include_router(router, prefix=API)
+    app.include_router(pages.router_of(gateway.web))
+    app.openapi = lambda: described(app)  # type: ignore[method-assign]
+    app.add_middleware(Guard, known=gateway.people, hosts=gateway.hosts)
     return app
 
 
-async def _listen(operator: AioOperator, health: Health) -> None:
-    async for frame in operator.frames():
-        match frame:
-            case StateNote():
-                health.state, health.problem = frame, frame.text
-            case ErrorFrame():
-                health.problem = frame.text
-            case Bye():
-                health.state = None
-                health.ended.set()
+def described(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI description: every call may also answer with a problem, in one shape."""
+    if app.openapi_schema is None:
+        schema = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+        schemas = schema["components"]["schemas"]
+        for name in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(name, None)
+        schemas["ProblemBody"] = ProblemBody.model_json_schema()
+        problem = {
+            "description": "A problem: what went wrong, and what to do about it",
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemBody"}}},
+        }
+        for path in schema["paths"].values():
+            for operation in path.values():
+                operation["responses"].pop("422", None)
+                operation["responses"]["default"] = problem
+        app.openapi_schema = schema
+    return app.openapi_schema

@@ -4,6 +4,7 @@
 export RUN [--out F] CSV and HDF5 of a run
 figures RUN          draw the figures its experiment asks for
 overview RUN         draw overview.png
+stream RUN --topic T CSV of one stream, also while it is being recorded
 rates RUN            mean rate of each recorded population, and rhythms
 mend RUN             give a recording that was cut its index again, and a summary
 verify RUN           compare the recording with the digests of the run

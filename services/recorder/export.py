@@ -8,9 +8,8 @@ after an edit has given it other arrays stands apart, as `sinks_from_step_500`; 
 
 import csv
 import json
-import re
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TextIO
@@ -20,16 +19,14 @@ import numpy as np
 
 from reafference import jsontext, plain
 from reafference.errors import BadExperiment
-from reafference.frames import Array, Port, Ports
+from reafference.frames import Array, Port
 
+from . import columns
 from .reader import Run, Sample
 from .store import read_summary
 
 HDF5 = "run.h5"
-_WIDEST = 4096
 _BATCH = 256
-_PROFILE = "profile.parts"
-_AXES: dict[tuple[int, ...], str] = {(3,): "xyz", (4,): "wxyz"}
 
 
 def export(run: Run, folder: Path) -> list[Path]:
@@ -88,54 +85,32 @@ class _Tables:
 
     def add(self, sample: Sample) -> None:
         ports = self._run.ports_of(sample)
-        if not _is_table(ports):
+        if not columns.is_table(ports):
             return
         writer = self._writers.get((sample.topic, sample.since)) or self._open(sample, ports)
-        time_s = f"{sample.t_ns / 1e9:.9g}"
-        if "sender" in ports and "time_ns" in ports:
+        if columns.is_spikes(ports):
             self._follow_populations(sample.step)
-            for sender, time_ns in zip(sample.arrays["sender"], sample.arrays["time_ns"], strict=True):
-                population = self._populations.get(int(sender), "")
-                writer.writerow([f"{int(time_ns) / 1e9:.7f}", int(sender), population])
-            return
-        row: list[Any] = [sample.step, time_s]
-        for name, port in ports.items():
-            array = sample.arrays.get(name)
-            width = _width(port)
-            row.extend([""] * width if array is None else _cells(array, port))
-        writer.writerow(row)
+            writer.writerows(columns.spike_rows(sample.arrays, self._populations))
+        else:
+            writer.writerow(columns.step_row(sample.step, sample.t_ns, sample.arrays, ports))
 
     def _follow_populations(self, step: int) -> None:
         """Which neurons belong where may change with the brain."""
         while self._port_changes and self._port_changes[0][0] <= step:
-            self._populations = _population_of(self._port_changes.popleft()[1])
+            self._populations = columns.populations_in(self._port_changes.popleft()[1])
 
     def _open(self, sample: Sample, ports: Mapping[str, Port]) -> Any:
         path = self._folder / f"{_file_name(sample.topic)}{_from_step(sample)}.csv"
         file = self._stack.enter_context(path.open("w", newline="", encoding="utf-8"))
         writer = self._writers[sample.topic, sample.since] = csv.writer(file)
         self.paths.append(path)
-        if "sender" in ports and "time_ns" in ports:
-            writer.writerow(["time_s", "sender", "population"])
-        else:
-            writer.writerow(["step", "t_s", *(name for p in ports.items() for name in _columns(*p))])
+        writer.writerow(columns.header(ports))
         return writer
 
 
 def population_of(run: Run) -> dict[int, str]:
     """The population of every recorded neuron, by node id, as it was when the run began."""
-    return _population_of(run.start.ports)
-
-
-def _population_of(ports: Mapping[str, Ports]) -> dict[int, str]:
-    brain = ports.get("brain")
-    recorders = brain.facts.get("recorders", {}) if brain else {}
-    names: dict[int, str] = {}
-    for labels in recorders.values():
-        for label, ranges in labels.items():
-            for first, last in ranges:
-                names.update(dict.fromkeys(range(first, last + 1), label))
-    return names
+    return columns.populations_in(run.start.ports)
 
 
 def _from_step(sample: Sample) -> str:
@@ -143,45 +118,11 @@ def _from_step(sample: Sample) -> str:
     return f"_from_step_{sample.since}" if sample.since else ""
 
 
-def _is_table(ports: Mapping[str, Port]) -> bool:
-    if "sender" in ports:
-        return True
-    return all(-1 not in port.shape for port in ports.values()) and sum(map(_width, ports.values())) <= _WIDEST
-
-
 def _file_name(topic: str) -> str:
     """`brain/sinks` → `sinks`; the engine's inputs and a stream that two services have keep their service."""
     service, _, stream = topic.partition("/")
     name = f"{service}_{stream}" if stream in ("timing", "log") else stream
     return name.replace("/", "_")
-
-
-def _width(port: Port) -> int:
-    return int(np.prod(port.shape, dtype=np.int64)) if -1 not in port.shape else 0
-
-
-def _columns(array: str, port: Port) -> Iterator[str]:
-    if port.name == _PROFILE:
-        yield from port.labels
-        return
-    unit = re.sub(r"[^A-Za-z0-9]+", "_", port.unit.replace("/", " per ")).strip("_")
-    ending = f"_{unit}" if unit and unit != "1" else ""
-    first = [f"_{label}" for label in port.labels] or [f"_{i}" for i in range(port.shape[0] if port.shape else 0)]
-    if not port.shape:
-        yield f"{array}{ending}"
-        return
-    for label in first:
-        for rest in np.ndindex(*port.shape[1:]):
-            axes = _AXES.get(port.shape[1:])
-            inner = "".join(f"_{axes[i] if axes else i}" for i in rest)
-            yield f"{array}{label}{inner}{ending}"
-
-
-def _cells(array: Array, port: Port) -> list[str]:
-    flat = np.asarray(array).reshape(-1)
-    if port.name == _PROFILE:  # in seconds, as in the profile the engine writes
-        return [f"{value / 1e9:.9f}" for value in flat]
-    return [repr(value.item()) for value in flat]
 
 
 # --- HDF5 ----------------------------------------------------------------------------------------------

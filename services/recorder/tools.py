@@ -1,13 +1,14 @@
 """What can be done with a recorded run from the command line."""
 
 import argparse
+import contextlib
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
-from reafference.errors import ReafferenceError
+from reafference.errors import BadExperiment, ReafferenceError
 
 from . import mend, store
 from .reader import Run
@@ -19,6 +20,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("tool", choices=sorted(_TOOLS))
     parser.add_argument("run", type=Path)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--topic", help="the stream that `stream` prints: body/joints")
+    parser.add_argument("--since", type=float, default=0.0, metavar="SECONDS", help="simulated time of its first row")
     given = parser.parse_args(arguments)
     try:
         return _TOOLS[given.tool](given)
@@ -81,6 +84,18 @@ def _mend(given: argparse.Namespace) -> int:
     return 0
 
 
+def _stream(given: argparse.Namespace) -> int:
+    """Rows on standard output; whoever reads them may stop at any time."""
+    from . import table
+
+    if not given.topic:
+        raise BadExperiment("name a stream with --topic, for instance --topic body/joints")
+    with contextlib.suppress(BrokenPipeError):
+        table.write(given.run, given.topic, given.since, sys.stdout)
+        sys.stdout.flush()
+    return 0
+
+
 def _verify(given: argparse.Namespace) -> int:
     from .verify import verify
 
@@ -100,5 +115,6 @@ _TOOLS: dict[str, Callable[[argparse.Namespace], int]] = {
     "mend": _mend,
     "overview": _overview,
     "rates": _rates,
+    "stream": _stream,
     "verify": _verify,
 }

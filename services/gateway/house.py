@@ -1,0 +1,23 @@
+"""What all routes of the server stand on."""
+
+from dataclasses import dataclass
+
+from .pages import Web
+from .people import People
+from .simulations import Simulations
+from .storage import Storage
+from .templates import Templates
+from .tools import Tools
+
+
+@dataclass(slots=True)
+class Gateway:
+    """All that routes need; they find it as `request.app.state.gateway`. `hosts`: further names of this server."""
+
+    people: People
+    storage: Storage
+    templates: Templates
+    simulations: Simulations
+    tools: Tools
+    web: Web
+    hosts: tuple[str, ...] = ()

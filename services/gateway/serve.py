@@ -1,0 +1,177 @@
+"""`python -m services.gateway --serve`: the server for people, until it is told to end.
+
+It says on standard output, in one line of JSON, where it is and, at its first start, the administrator's token.
+"""
+
+import argparse
+import asyncio
+import fcntl
+import json
+import os
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import structlog
+import uvicorn
+
+from reafference import logs
+from reafference.config import LEVELS
+from reafference.errors import BadExperiment, ReafferenceError
+from reafference.process import Leave, die_with
+
+from .app import make_server
+from .house import Gateway
+from .pages import WEB, Web
+from .people import People
+from .simulations import Simulations
+from .storage import MIB, Storage
+from .templates import Templates
+from .tools import Tools
+
+REPOSITORY = Path(__file__).parents[2]
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_CHECK_S = 0.2
+_LAST_ANSWERS_S = 3
+_MOST_MESSAGE_BYTES = MIB
+_MOST_CONNECTIONS = 1000
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Serve until SIGTERM or Ctrl-C; returns the exit status."""
+    given = _parser().parse_args(arguments)
+    Leave()  # the web server ends at SIGTERM, then raises it again: that shall not cut the way out short
+    try:
+        logs.configure("gateway", _log_level())
+        die_with(int(os.environ.get("REAF_PARENT_PID", "0")))
+        _run(given)
+    except ReafferenceError as error:
+        print(f"reaf: {error.text}", file=sys.stderr, flush=True)
+        return error.exit_status
+    return 0
+
+
+def _log_level() -> str:
+    level = os.environ.get("REAF_LOG_LEVEL", "info")
+    if level not in LEVELS:
+        raise BadExperiment(f"REAF_LOG_LEVEL is {level!r}, but must be {' or '.join(LEVELS)}")
+    return level
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m services.gateway --serve", description=__doc__)
+    parser.add_argument("--home", type=Path, default=Path("reafference-home"), help="where experiments are kept")
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on")
+    parser.add_argument("--port", type=int, default=8080, help="0: any that is free")
+    parser.add_argument("--name", action="append", default=[], help="a further host name under which it is known")
+    parser.add_argument("--places", type=int, default=1, help="how many simulations may run at a time")
+    parser.add_argument("--no-tokens", dest="tokens", action="store_false", help="let everybody on this machine in")
+    parser.add_argument("--web", type=Path, help="read the page anew from this folder at each request")
+    return parser
+
+
+def _run(given: argparse.Namespace) -> None:
+    _check(given)
+    home: Path = given.home.absolute()
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadExperiment(f"--home {home} cannot be made: {error.strerror}") from None
+    with _Lock(home), bound(given.host, given.port) as door:
+        asyncio.run(_serve(given, home, door))
+
+
+def templates_folder() -> Path:
+    """Where the shipped experiments are: REAF_TEMPLATES, or beside the services."""
+    return Path(os.environ.get("REAF_TEMPLATES") or REPOSITORY / "experiments")
+
+
+async def _serve(given: argparse.Namespace, home: Path, door: socket.socket) -> None:
+    people = People(home / "tokens.json") if given.tokens else People.everyone()
+    storage = Storage(home)
+    gateway = Gateway(
+        people=people,
+        storage=storage,
+        templates=Templates(templates_folder()),
+        simulations=Simulations(storage, given.places),
+        tools=Tools(),
+        web=Web(given.web, fresh=True) if given.web else Web(WEB),
+        hosts=(given.host, *given.name),
+    )
+    server = uvicorn.Server(settings(make_server(gateway)))
+    serving = asyncio.create_task(server.serve(sockets=[door]))
+    while not server.started and not serving.done():
+        await asyncio.wait({serving}, timeout=_CHECK_S)
+    if server.started:
+        _announce(given, people, door)
+    await serving
+
+
+def settings(app: Any) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        ws="websockets-sansio",
+        ws_max_size=_MOST_MESSAGE_BYTES,
+        ws_per_message_deflate=False,
+        limit_concurrency=_MOST_CONNECTIONS,
+        timeout_graceful_shutdown=_LAST_ANSWERS_S,
+    )
+
+
+def _announce(given: argparse.Namespace, people: People, door: socket.socket) -> None:
+    host, port = door.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    token = people.make("admin", "admin")[1] if given.tokens and people.empty else None
+    line = {"url": f"http://{shown}:{port}/", "token": token, "home": str(given.home.absolute())}
+    print(json.dumps(line), flush=True)
+    if host not in _LOOPBACK:
+        text = "tokens travel in plain text to other machines: better listen on 127.0.0.1 and use an SSH tunnel"
+        structlog.get_logger().warning(text, host=host)
+
+
+def _check(given: argparse.Namespace) -> None:
+    if not given.tokens and given.host not in _LOOPBACK:
+        raise BadExperiment(
+            f"--no-tokens lets everybody in who reaches {given.host}: use it with --host 127.0.0.1 only"
+        )
+    if given.places < 1:
+        raise BadExperiment("--places must be 1 or more")
+    if not 0 <= given.port < 65536:
+        raise BadExperiment(f"--port is {given.port}, but must be from 0 to 65535")
+    if given.web and not given.web.is_dir():
+        raise BadExperiment(f"--web {given.web}: there is no such folder")
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """A socket at the door, before anything else is begun. Raises BadExperiment if somebody else has it."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        door = socket.create_server(address[:2], family=family, backlog=512)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise BadExperiment(f"{host}:{port} cannot be listened on ({reason}): try another --port, or 0") from None
+    door.setblocking(False)
+    return door
+
+
+class _Lock:
+    """One server for each home."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+
+    def __enter__(self) -> None:
+        self._file = (self._home / ".lock").open("w")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._file.close()
+            raise BadExperiment(f"another server works in {self._home}: stop it, or take another --home") from None
+
+    def __exit__(self, *exception: object) -> None:
+        self._file.close()

@@ -1,0 +1,430 @@
+"""One simulation: its processes, what its bus carries, where it stands, and who watches."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import structlog
+
+from reafference.aio import AioBus, AioOperator
+from reafference.config import Addresses, ServiceConfig
+from reafference.errors import EngineLost, OutOfOrder, ReafferenceError, from_code
+from reafference.frames import Change, FunctionsNote, OrderKind, Ports, PortsNote, RunStart
+from reafference.sockets import BusProxy
+
+from .as_json import listed
+from .history import BusFrame, History
+from .launching import Launched, Starter, folder_of
+from .raster import Raster
+from .status import State, Status, stamp
+
+_WIRES_S = 20.0
+_ANSWER_S = 10.0
+_RESET_S = 3600.0
+_STOP_S = 5.0
+_END_S = 20.0
+_LAST_FRAMES_S = 0.1
+_TELL_EVERY_S = 1.0
+_PROGRESS_EVERY_S = 0.2
+_REMEMBERED = 4
+
+
+class Watcher(Protocol):
+    """Somebody who wants to know when there is something new."""
+
+    name: str
+
+    def wake(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Who has changed something last, and when."""
+
+    by: str
+    at: str
+
+
+@dataclass(eq=False)
+class Simulation:
+    """A run of an experiment, and after a full reset the next one. `folder` is that of the experiment."""
+
+    id: str
+    experiment: str
+    title: str
+    owner: str
+    name: str
+    folder: Path
+    recordings: Path
+    status: Status
+    history: History = field(default_factory=History)
+    raster: Raster = field(default_factory=Raster)
+    watchers: set[Watcher] = field(default_factory=set)
+    start: RunStart | None = None
+    ports: dict[str, Ports] = field(default_factory=dict)
+    parameters: dict[str, Any] = field(default_factory=dict)
+    set_parameters: dict[str, Any] = field(default_factory=dict)  # they survive a full reset
+    function_changes: dict[str, Told] = field(default_factory=dict)
+    brain_script: str | None = None
+    brain_populations: dict[str, Any] | None = None
+    brain_changed: Told | None = None
+    brain_edits: int = 0
+    version: int = 0
+    recorded_bytes: int = 0
+    occupies: bool = True
+    gone: bool = False
+    wires: Path | None = None
+    status_text: tuple[int, str] | None = None  # the version it was made for, and the text
+
+    def __post_init__(self) -> None:
+        self._operator: AioOperator | None = None
+        self._proxy: BusProxy | None = None
+        self._launched: Launched | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._changed = asyncio.Event()
+        self._resetting = asyncio.Lock()
+        self._log = structlog.get_logger().bind(simulation=self.id, experiment=self.experiment)
+        self._told_at = 0.0
+        self._remembered: dict[str, tuple[tuple[str, int], dict[str, Any]]] = {}
+
+    # --- its life ------------------------------------------------------------------------------------
+
+    async def conduct(self, starter: Starter, arguments: Sequence[str]) -> None:
+        """Launch it and listen to it until nothing of it is left."""
+        exit_status: int | None = None
+        try:
+            self._launched = launched = await Launched.launch(starter, arguments)
+            self._tasks.append(asyncio.create_task(self._tick()))
+            async for event in launched.events():
+                self._take_event(event)
+            exit_status = await launched.wait(_END_S)
+            # What was said last may still be on its way here.
+            await asyncio.sleep(_LAST_FRAMES_S)
+        except Exception as error:
+            self._log.error("simulation lost", exc_info=error)
+            self.status.blame("internal", f"the server lost the simulation: {error}")
+        finally:
+            await self._clear_away()
+            self.status.over(exit_status)
+            self.history.settle()
+            self.occupies = False
+            self.changed()
+            self._log.info("simulation ended", state=self.status.state, text=self.status.text)
+
+    def _take_event(self, event: Mapping[str, Any]) -> None:
+        folder = folder_of(event)
+        if folder is not None:
+            self._join(folder)
+        if self.status.say(event):
+            self.changed()
+
+    def _join(self, wires: Path) -> None:
+        """Open the bus in the private folder of the run, and connect to its wires."""
+        self.wires = wires
+        addresses = Addresses.in_folder(wires)
+        self._proxy = BusProxy(addresses.bus_in, addresses.bus_out)
+        self._operator = AioOperator(ServiceConfig(name="server", addresses=addresses))
+        self._tasks.append(asyncio.create_task(self._hear(self._operator)))
+        self._tasks.append(asyncio.create_task(self._listen(AioBus(addresses.bus_out))))
+
+    async def _hear(self, operator: AioOperator) -> None:
+        async for frame in operator.frames():
+            before = self.status.state
+            if self.status.hear(frame, time.monotonic()):
+                self.changed(at_once=self.status.state != before or self.status.problem is not None)
+            elif self.status.refusal is not None:
+                self._changed_for_waiting()
+
+    async def _listen(self, bus: AioBus) -> None:
+        try:
+            async for handful in bus.handfuls():
+                for parts in handful:
+                    frame = self.history.take(parts)
+                    if frame is not None:
+                        self._learn(frame)
+                self._changed_for_waiting()
+                self._wake()
+        finally:
+            bus.close()
+
+    async def _tick(self) -> None:
+        """Once a second while it runs, and when something has changed that was not told at once."""
+        while True:
+            await asyncio.sleep(_TELL_EVERY_S)
+            self.recorded_bytes = self._bytes_of_recording()
+            if self.status.state in ("created", "initialised", "started"):
+                self.changed()
+
+    async def _clear_away(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._operator is not None:
+            self._operator.close()
+        if self._launched is not None:
+            if await self._launched.wait(0.0) is None:
+                self._launched.kill()
+                await self._launched.wait(_END_S)
+            self._launched.close()
+        if self._proxy is not None:
+            await asyncio.to_thread(self._proxy.close)
+        self.recorded_bytes = self._bytes_of_recording()
+        if self.wires is not None:
+            shutil.rmtree(self.wires, ignore_errors=True)
+
+    async def end(self, reason: str, patience_s: float = _STOP_S) -> None:
+        """Stop it in order, or else less and less so; returns when nothing of it is left."""
+        self.status.stop_asked = True
+        if not self.occupies:
+            return
+        with contextlib.suppress(ReafferenceError):
+            if self._operator is not None:
+                await self._operator.order("stop", reason)
+        if await self.until(lambda: not self.occupies, patience_s) or self._launched is None:
+            return
+        with contextlib.suppress(ReafferenceError):
+            if self._operator is not None:
+                await self._operator.order("cancel", reason)
+        self._launched.terminate()
+        if not await self.until(lambda: not self.occupies, patience_s):
+            self._launched.kill()
+            await self.until(lambda: not self.occupies, _END_S)
+
+    # --- what the bus tells --------------------------------------------------------------------------
+
+    def _learn(self, frame: BusFrame) -> None:
+        """What the server itself needs to know of a frame."""
+        if frame.name not in ("run/start", "run/ports", "engine/edits"):
+            return
+        try:
+            decoded = frame.frame
+        except ReafferenceError:
+            return
+        match decoded:
+            case RunStart():
+                self.start, self.ports = decoded, dict(decoded.ports)
+                self.parameters = {**decoded.parameters, **self.set_parameters}
+                self.brain_script = self.brain_populations = self.brain_changed = None
+                self._know_cells()
+            case PortsNote():
+                self.ports = dict(decoded.ports)
+                self._know_cells()
+            case Change(code=""):
+                self._note_change(decoded)
+
+    def _know_cells(self) -> None:
+        brain = self.ports.get("brain")
+        self.raster.know(brain.facts.get("recorders", {}) if brain else {})
+        self.brain_edits += 1
+
+    def _note_change(self, change: Change) -> None:
+        told = Told(change.by, stamp())
+        if change.to == "brain" and change.what == "replace_brain":
+            self.brain_script, self.brain_changed = str(change.arguments.get("script", "")), told
+        if change.to == "brain" and change.what == "set_populations":
+            self.brain_populations = dict(change.arguments.get("populations", {}))
+            self.brain_changed = told
+        if change.to != "engine":
+            return
+        if change.what == "set_parameters":
+            self.set_parameters |= dict(change.arguments.get("parameters", {}))
+            self.parameters |= self.set_parameters
+        for name in _functions_in(change.arguments):
+            self.function_changes[name] = told
+
+    def functions(self) -> list[dict[str, Any]]:
+        """The transfer functions as the engine last told of them, in the order of calling.
+
+        Raises OutOfOrder while it has not told of any: that is not to say that there are none.
+        """
+        newest = self.history.newest("engine/functions")
+        note = newest.frame if newest is not None else None
+        if not isinstance(note, FunctionsNote):
+            raise OutOfOrder(f"the transfer functions are not known while the simulation is {self.status.state}")
+        return [dict(function) for function in note.functions]
+
+    # --- what can be asked of it ---------------------------------------------------------------------
+
+    @property
+    def operator(self) -> AioOperator:
+        """The conversation with the engine; raises OutOfOrder where there is none (any more)."""
+        if self._operator is None or not self.occupies:
+            raise OutOfOrder(f"the simulation is {self.status.state}: launch another one")
+        return self._operator
+
+    async def order(self, what: OrderKind, wanted: State, reason: str) -> None:
+        """Give an order and wait until it is in the state that is wanted, or for ten seconds.
+
+        Raises OutOfOrder where it can never come to that.
+        """
+        if not await self.until(lambda: self._operator is not None or not self.occupies, _WIRES_S):
+            raise EngineLost("the run has not opened its wires yet: try again")
+        operator = self.operator
+        self.status.refusal = None
+        await operator.order(what, reason)
+        await self.until(
+            lambda: self.status.state == wanted or self.status.ended or self.status.refusal is not None, _ANSWER_S
+        )
+        refused = self.status.refusal
+        if refused is not None and self.status.state != wanted:
+            raise from_code(refused.code, refused.text, refused.detail)
+
+    async def stop(self, reason: str) -> None:
+        """Stop when the step in progress is complete; returns when it has, or after ten seconds."""
+        self.status.stop_asked = True
+        if self.status.ended and not self.occupies:
+            self.status.put_away()
+            self.changed()
+            return
+        if await self.until(lambda: self._operator is not None or not self.occupies, _WIRES_S) and self.occupies:
+            await self.operator.order("stop", reason)
+            await self.until(lambda: self.status.ended, _ANSWER_S)
+        self.status.put_away()
+        self.changed()
+
+    async def cancel(self, reason: str) -> None:
+        """Give up the step in progress and stop; returns when it has, or after ten seconds."""
+        self.status.stop_asked = True
+        await self.operator.order("cancel", reason)
+        await self.until(lambda: self.status.ended, _ANSWER_S)
+
+    async def step(self, reason: str) -> None:
+        """Make one CLE step; returns when it is paused again."""
+        before = self.status.note.step if self.status.note else 0
+        self.status.refusal = None
+        await self.operator.order("step", reason)
+        await self.until(
+            lambda: (
+                self.status.ended
+                or self.status.refusal is not None
+                or (self.status.state == "paused" and self.status.note is not None and self.status.note.step > before)
+            ),
+            _ANSWER_S,
+        )
+        if self.status.refusal is not None:
+            raise from_code(self.status.refusal.code, self.status.refusal.text)
+
+    async def edit(
+        self, to: str, what: str, arguments: Mapping[str, Any] | None = None, *, by: str, timeout_s: float = 0.0
+    ) -> dict[str, Any]:
+        """As AioOperator.edit; the outcome, by name."""
+        return await self.operator.edit(to, what, arguments or {}, by=by, timeout_s=timeout_s, patience_s=_RESET_S)
+
+    async def reset(self, what: str, by: str) -> None:
+        """Put all of it, or one part, back to its start; paused then."""
+        async with self._resetting:
+            if what == "world":
+                await self.edit("body", "reset_world", by=by)
+            elif what == "full":
+                await self.operator.reset("full", by=by, patience_s=_RESET_S)
+            elif what == "brain":
+                await self.operator.reset("brain", by=by, patience_s=_RESET_S)
+            else:
+                await self.operator.reset("body", by=by, patience_s=_RESET_S)
+            if self.status.state == "started":
+                await self.order("pause", "paused", f"reset by {by}")
+
+    async def remembered(self, key: str, to: str, what: str, arguments: Mapping[str, Any], by: str) -> dict[str, Any]:
+        """The outcome of an edit that changes nothing, from memory where nothing has changed since."""
+        stamp_ = (self.status.run, self.brain_edits)
+        known = self._remembered.get(key)
+        if known is None or (known[0] != stamp_ and not self.status.ended):
+            result = listed(await self.edit(to, what, arguments, by=by))
+            known = self._remembered[key] = (stamp_, result)
+            while len(self._remembered) > _REMEMBERED:
+                del self._remembered[next(iter(self._remembered))]
+        return known[1]
+
+    def forget_remembered(self) -> None:
+        """What the body said of itself is no longer true."""
+        self._remembered.pop("scene", None)
+
+    # --- telling -------------------------------------------------------------------------------------
+
+    def changed(self, *, at_once: bool = True) -> None:
+        """Something is other than before: tell those who watch, of small things a few times a second only."""
+        self._changed_for_waiting()
+        now = time.monotonic()
+        if self.status.state == "started" and not at_once:
+            return  # the ticking tells of it
+        if not at_once and now - self._told_at < _PROGRESS_EVERY_S:
+            return
+        self._told_at = now
+        self.version += 1
+        self._wake()
+
+    def _changed_for_waiting(self) -> None:
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+    def _wake(self) -> None:
+        for watcher in self.watchers:
+            watcher.wake()
+
+    async def until(self, true: Callable[[], bool], seconds: float) -> bool:
+        """Whether it becomes true within this time, looked at whenever something has changed."""
+        end = time.monotonic() + seconds
+        while not true():
+            left = end - time.monotonic()
+            if left <= 0:
+                return False
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), min(left, 0.5))
+        return True
+
+    def watch(self, watcher: Watcher) -> None:
+        self.watchers.add(watcher)
+        self.changed()
+
+    def leave(self, watcher: Watcher) -> None:
+        self.watchers.discard(watcher)
+        self.changed()
+
+    def forget(self) -> None:
+        """It was deleted: those who watch shall go."""
+        self.gone = True
+        self.changed()
+
+    def as_map(self) -> dict[str, Any]:
+        """API.md's Simulation."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "experiment": self.experiment,
+            "title": self.title,
+            "owner": self.owner,
+            "server": "local",
+            **self.status.as_map(),
+            "recorded_bytes": self.recorded_bytes,
+            "watchers": len(self.watchers),
+            "people": sorted({watcher.name for watcher in self.watchers}),
+        }
+
+    @property
+    def recording(self) -> Path | None:
+        """Where its present recording lies, if there is one."""
+        folder = self.recordings / self.status.recording
+        return folder if self.status.recording and folder.is_dir() else None
+
+    def _bytes_of_recording(self) -> int:
+        with contextlib.suppress(OSError):
+            if self.recording is not None:
+                return os.stat(self.recording / "recording.mcap").st_size
+        return 0
+
+
+def _functions_in(arguments: Mapping[str, Any]) -> list[str]:
+    """The names of the functions that an edit of the engine is about."""
+    names = [str(name) for name in arguments.get("names", ())]
+    if isinstance(arguments.get("name"), str):
+        names.append(arguments["name"])
+    for line in str(arguments.get("source", "")).splitlines():
+        if line.startswith("def "):
+            names.append(line[4:].split("(")[0].strip())
+    return names
