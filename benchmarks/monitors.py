@@ -10,6 +10,7 @@ The exit status is 1 if the run was slower than --most allows, or the server has
 import argparse
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import statistics
@@ -80,8 +81,9 @@ def _measure(given: argparse.Namespace, url: str, pid: int) -> int:
                 seen = http.get(f"simulations/{sid}").json()["watchers"]
             _tell(number, alone[-1], watched[-1], memory[-1], cores[-1], count, seen)
         steps.close()
-    ratios = [statistics.median(with_) / statistics.median(without) for without, with_ in zip(alone, watched, strict=True)]
-    ratio = statistics.median(sum(watched, [])) / statistics.median(sum(alone, []))
+    pairs = list(zip(alone, watched, strict=True))
+    ratios = [statistics.median(with_) / statistics.median(without) for without, with_ in pairs]
+    ratio = statistics.median(itertools.chain(*watched)) / statistics.median(itertools.chain(*alone))
     grown = memory[-1] - memory[1]
     print(
         f"step time with {given.monitors} listeners ({given.stuck} never read) over that without: "
@@ -94,7 +96,9 @@ def _measure(given: argparse.Namespace, url: str, pid: int) -> int:
     return 0 if good else 1
 
 
-def _tell(number: int, alone: list[float], watched: list[float], mb: float, cores: float, count: int, seen: int) -> None:
+def _tell(
+    number: int, alone: list[float], watched: list[float], mb: float, cores: float, count: int, seen: int
+) -> None:
     print(
         f"round {number + 1}: {statistics.median(alone):.2f} ms alone ({len(alone)} steps), "
         f"{statistics.median(watched):.2f} ms watched ({len(watched)} steps) by {seen} ({count} wanted); "
@@ -190,7 +194,13 @@ def _server(home: Path) -> Iterator[tuple[str, int]]:
 def _run(http: httpx.Client, area_mm2: float) -> Iterator[str]:
     """A run of a small motor cortex with its arm, as fast as it can go."""
     experiment = http.post("experiments", json={"source": "mouse_reach"}).json()["id"]
-    wish = {"experiment": experiment, "set": {"area_mm2": area_mm2}, "steps": 10_000_000, "start": True, "record": False}
+    wish = {
+        "experiment": experiment,
+        "set": {"area_mm2": area_mm2},
+        "steps": 10_000_000,
+        "start": True,
+        "record": False,
+    }
     sid = http.post("simulations", json=wish).json()["id"]
     deadline = time.monotonic() + 300
     while (now := http.get(f"simulations/{sid}").json())["state"] != "started":

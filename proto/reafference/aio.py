@@ -183,15 +183,21 @@ class AioBus:
         """The parts of the frames that have come, at most `most` at once, as long as the listener lives."""
         descriptor = int(self._socket.getsockopt(zmq.FD))
         loop, news = asyncio.get_running_loop(), asyncio.Event()
-        loop.add_reader(descriptor, news.set)
+
+        def arrived() -> None:
+            # It stays readable until the frames are taken: that would keep the loop busy while we gather.
+            loop.remove_reader(descriptor)
+            news.set()
+
         try:
             while True:
-                # The descriptor tells of a change only; it is quiet again when everything has been taken.
-                while len(frames := list(itertools.islice(self._waiting(), most))) > 0:
+                while frames := list(itertools.islice(self._waiting(), most)):
                     yield frames
                     await asyncio.sleep(0)
-                news.clear()
+                # The descriptor tells of a change only; it is quiet again when everything has been taken.
                 if not int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
+                    news.clear()
+                    loop.add_reader(descriptor, arrived)
                     await news.wait()
                 await asyncio.sleep(gather_s)
         finally:

@@ -55,7 +55,7 @@ class Wiring:
     varying: tuple[str, ...] = ()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Function:
     """One transfer function of a run.
 

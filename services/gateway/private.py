@@ -47,7 +47,7 @@ def make_app(health: Health, operator: AioOperator) -> FastAPI:
         with contextlib.suppress(asyncio.CancelledError):
             await listening
 
-    app = FastAPI(title="Reafference", version=__version__, lifespan=life)
+    app = FastAPI(title="Reafference", version=__version__, lifespan=life, docs_url=None, redoc_url=None)
 
     @app.get("/health", summary="Whether the gateway works and what the engine is doing")
     async def get_health(response: Response) -> dict[str, Any]:

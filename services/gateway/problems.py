@@ -3,6 +3,7 @@
 API.md has the shape. Where a script is to blame, `file`, `line`, `column` and `line_text` say where.
 """
 
+import errno
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, ClassVar
@@ -12,6 +13,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from reafference import jsontext
 from reafference.errors import ReafferenceError
@@ -114,6 +116,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ReafferenceError, _house)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(ClientDisconnect, _gone)
+    app.add_exception_handler(OSError, _system)
     app.add_exception_handler(Exception, _unknown)
 
 
@@ -148,6 +152,18 @@ def _http(request: Request, error: Exception) -> Response:
     }
     detail = words.get(status, str(error.detail))
     return Problem(status, _CODES.get(status, "invalid"), detail, headers=error.headers).response()
+
+
+def _gone(request: Request, error: Exception) -> Response:
+    """Nobody will read this."""
+    return Problem(400, "invalid", "the connection ended before all had been sent").response()
+
+
+def _system(request: Request, error: Exception) -> Response:
+    assert isinstance(error, OSError)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return Problem(507, "disk_full", f"there is no room left for this: {error.strerror}").response()
+    return _unknown(request, error)
 
 
 def _unknown(request: Request, error: Exception) -> Response:

@@ -216,9 +216,9 @@ async def set_priority(wish: a.PriorityWish, simulation: Steered, name: str, per
 
 
 @router.get("/simulations/{sid}/brain", response_model=a.BrainAnswer)
-async def get_brain(simulation: Seen, person: Reader) -> Any:
-    """What the brain is. `kernel` is asked of NEST where the simulation can answer."""
-    return brain_file.described(simulation) | {"kernel": await _kernel(simulation, person)}
+async def get_brain(simulation: Seen, person: Reader, kernel: bool = False) -> Any:
+    """What the brain is; with `kernel` also what NEST says of itself, between two steps, if it can answer now."""
+    return brain_file.described(simulation) | {"kernel": await _kernel(simulation, person) if kernel else None}
 
 
 @router.put("/simulations/{sid}/brain", response_model=a.BrainAnswer)

@@ -30,6 +30,7 @@ _RTF_OVER_S = 2.0
 _SPENT = ("brain", "body", "transfer", "exchange", "wait")
 _FACTS = ("neurons", "synapses", "processes", "threads")
 _PLACE = re.compile(r"(?P<file>[^\s:'\"]+\.\w+), line (?P<line>\d+)")
+_NAMED = re.compile(r"(the )?(?P<who>brain|body|recorder)\b")
 _COLUMN = re.compile(r", column (?P<column>\d+)")
 
 
@@ -288,12 +289,20 @@ def problem(code: str, text: str, source: str, detail: Mapping[str, Any]) -> dic
     return {
         "code": code,
         "detail": text.strip(),
-        "source": source or ("transfer function" if file.endswith("transfer.py") else "engine"),
+        "source": source or _source_of(text, file),
         "file": Path(file).name if file else None,
         "line": int(detail.get("line") or (found["line"] if found else 0)) or None,
         "column": int(detail.get("column") or (column["column"] if column else 0)) or None,
         "line_text": str(detail.get("line_text") or (lines[1].strip() if found and len(lines) > 1 else "")) or None,
     }
+
+
+def _source_of(text: str, file: str) -> str:
+    """Who is probably to blame; the last document of the run knows, but comes a little later."""
+    if file.endswith("transfer.py"):
+        return "transfer function"
+    named = _NAMED.match(text)
+    return named["who"] if named else "engine"
 
 
 def stamp() -> str:

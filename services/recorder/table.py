@@ -4,6 +4,7 @@ Where an edit has given the stream other arrays in the course of the run, the ro
 """
 
 import csv
+import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
@@ -11,6 +12,7 @@ from typing import Any, TextIO
 from mcap.exceptions import McapError
 from mcap.records import Channel, Message
 from mcap.stream_reader import StreamReader
+from zstandard import ZstdError
 
 from reafference import codec
 from reafference.errors import BadExperiment
@@ -98,5 +100,5 @@ def _frames(path: Path, topics: tuple[str, ...]) -> Iterator[Frame]:
                     case Message() if record.channel_id in channels:
                         wire = f"-/{channels[record.channel_id]}/".encode("ascii")
                         yield codec.decode(codec.split(wire, record.data).parts()).frame
-        except (McapError, EOFError, ValueError):
+        except (McapError, ZstdError, EOFError, ValueError, struct.error):
             return  # the rest is still being written

@@ -53,7 +53,11 @@ def nothing(ranks):
     for some in ({}, values):
         for columns in ([], rows):
             sums, found = ranks.home(some, columns, stage.told[:, 1] if columns else 0 * stage.told[:, 1])
-            say(rank=ranks.rank, sums=sum(float(value.sum()) for value in sums.values()), columns=[c.tolist() for c in found])
+            say(
+                rank=ranks.rank,
+                sums=sum(float(value.sum()) for value in sums.values()),
+                columns=[c.tolist() for c in found],
+            )
 
 
 def lonely(ranks):

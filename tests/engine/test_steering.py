@@ -10,7 +10,8 @@ from reafference.aio import AioOperator
 from reafference.client import Monitor
 from reafference.clock import Deadline
 from reafference.errors import BadExperiment, ScriptError
-from reafference.frames import Bye, Change, FunctionsNote, Message, RunStop, StateNote, Values
+from reafference.frames import Bye, Change, FunctionsNote, Hello, Message, Order, RunStop, StateNote, Values
+from reafference.sockets import Sender, StepPeer, Waiting, Wires
 from services.recorder import store
 from services.recorder.reader import Run
 from services.recorder.verify import verify
@@ -615,3 +616,46 @@ def test_an_engine_without_functions_gets_its_first_one(tmp_path):
 
     held(house, talk)
     assert house.simulators["body"].seen("excitation") == {0: 0, 1: 0, 2: 0.04, 3: 0.06}
+
+
+def test_a_run_after_a_reset_has_the_digest_of_the_one_before(house):
+    house.write(FUNCTIONS, steps=6)
+    with (house.folder / "experiment.toml").open("a") as file:
+        file.write('\n[[schedule]]\nat_s = 0.04\nto = "engine"\nwhat = "replace_function"\n')
+        file.write(f'arguments = {{ name = "forth", source = """{TENFOLD}""" }}\n')
+
+    def talk(operator):
+        operator.step()
+        operator.edit("switch_function", name="pulse", on=False)
+        operator.operator.reset("full")
+
+    digests = [house.run().digest, held(house, talk).digest]
+    house.write(FUNCTIONS.replace('writes="brain.drive"', 'writes="brain.drive", active=False'), steps=6)
+    with (house.folder / "experiment.toml").open("a") as file:
+        file.write('\n[[schedule]]\nat_s = 0.04\nto = "engine"\nwhat = "replace_function"\n')
+        file.write(f'arguments = {{ name = "forth", source = """{TENFOLD}""" }}\n')
+    digests.append(house.run().digest)
+    assert digests[0] != digests[1] == digests[2]
+    assert all(digests)
+
+
+def test_an_operator_of_an_older_protocol_hears_warnings_but_no_chatter(house):
+    text = FUNCTIONS.replace("return echo", "print(echo)\n    log.error('hot')\n    return echo")
+    house.write(text.replace("def back(echo)", "def back(echo, log)"), steps=3)
+    heard = []
+
+    def person():
+        with Wires() as wires:
+            peer = StepPeer(wires, house.addresses.step, Sender("old"))
+            waiting = Waiting(peer)
+            peer.send(Hello(name="old", role="operator", highest=(1, 1)))
+            deadline = Deadline.after_s(PATIENCE_S)
+            while not any(isinstance(frame, Bye) for frame in heard) and not deadline.passed():
+                waiting.until(deadline.left_ms())
+                for parts in peer.receive():
+                    heard.append(codec.decode(parts).frame)
+                    if isinstance(heard[-1], StateNote) and heard[-1].state == "ready":
+                        peer.send(Order(what="start"))
+
+    house.run(autostart=False, beside=[person])
+    assert [m.severity for m in heard if isinstance(m, Message)] == ["error"] * 4

@@ -12,6 +12,7 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     ignored_auth,
+    negative_data_rejection,
     response_schema_conformance,
     status_code_conformance,
     unsupported_method,
@@ -28,6 +29,7 @@ CHECKS = [
     response_schema_conformance,
     unsupported_method,
     ignored_auth,
+    negative_data_rejection,
 ]
 
 

@@ -4,14 +4,17 @@ import http.client
 import io
 import json
 import os
+import resource
 import shutil
+import signal
 import subprocess
 import sys
+import time
 import zipfile
 
 import pytest
 
-from tests.gateway.doors import ROOT, SMALL, Door, zip_of
+from tests.gateway.doors import PATIENCE_S, ROOT, SMALL, Door, zip_of
 
 MIB = 2**20
 
@@ -185,6 +188,37 @@ def test_a_zip_file_that_says_it_is_too_large_is_refused_before_it_is_sent(door)
     connection.close()
 
 
+def test_an_upload_that_breaks_off_leaves_nothing_behind(door):
+    before, packed = door.tree(), zip_of(SMALL)
+    connection = http.client.HTTPConnection("127.0.0.1", door.port, timeout=5)
+    connection.putrequest("POST", "/api/experiments/upload")
+    connection.putheader("Authorization", f"Bearer {door.secrets['otto']}")
+    connection.putheader("Content-Length", str(len(packed)))
+    connection.endheaders()
+    connection.send(packed[:-10])
+    connection.close()
+    assert door.vera.get("/me").status_code == 200
+    assert door.tree() == before
+
+
+def test_a_full_disk_is_told_as_one(tmp_path):
+    with Door(tmp_path / "home") as door:
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        before, handler = door.tree(), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+            answers = [
+                door.otto.post("/experiments", json={"source": "mouse_reach"}),
+                door.otto.post("/experiments/upload", content=zip_of(SMALL | {"x.bin": os.urandom(200_000)})),
+            ]
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+            signal.signal(signal.SIGXFSZ, handler)
+        for answer in answers:
+            problem(answer, 507, "disk_full")
+        assert door.tree() == before
+
+
 def test_a_check_finds_what_is_wrong_and_where(door, small):
     checked = f"/experiments/{small}/check"
     assert door.otto.post(checked).json() == {"problems": []}
@@ -229,6 +263,24 @@ def test_a_recording_is_shown_exported_and_deleted(door, small, recorded):
     problem(door.vera.get(f"{where}/files/..%2f..%2fexperiment.toml"), 422, "invalid")
     assert door.otto.delete(where).status_code == 204
     assert door.vera.get(f"/experiments/{small}/recordings").json() == []
+
+
+def test_what_a_simulation_uses_is_not_deleted(door, small):
+    simulation = door.otto.post("/simulations", json={"experiment": small, "start": False}).json()
+    where = f"/simulations/{simulation['id']}"
+    assert door.vera.get("/servers").json()[0]["busy"] == 1
+    deadline = time.monotonic() + PATIENCE_S
+    while (now := door.vera.get(where).json())["state"] != "paused":
+        assert now["state"] in ("created", "initialised"), now
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    for path in (f"/experiments/{small}", f"/experiments/{small}/recordings/{now['recording']}"):
+        assert simulation["id"] in problem(door.otto.delete(path), 409, "conflict")
+    assert door.otto.put(f"{where}/state", json={"state": "stopped"}).status_code == 200
+    while door.otto.delete(f"/experiments/{small}").status_code == 409:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    problem(door.vera.get(f"/experiments/{small}"), 404, "not_found")
 
 
 @pytest.fixture(scope="session")

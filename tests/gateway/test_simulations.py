@@ -321,7 +321,7 @@ class TestBrain:
     def test_a_brain_is_asked_changed_and_saved(self, door, husky):
         with Run(door.otto, husky, record=False) as run:
             run.built()
-            brain = run.get("/brain")
+            brain = run.get("/brain", kernel=True)
             assert (brain["model"], brain["populations"]["neurons"]["size"]) == ("braitenberg", 8)
             assert brain["kernel"]["processes"] == 1
             positions = run.get("/brain/positions", most=100)["populations"]["neurons"]
@@ -332,7 +332,9 @@ class TestBrain:
             assert run.request("PATCH", path, json={"V_th": -49.5}).status_code == 204
             assert set(run.get(path, names="V_th")["V_th"]) == {-49.5}
             assert run.request("PATCH", path, json={"V_thh": -49.5}).status_code == 422
-            assert run.post("/edits", to="brain", what="silence", arguments={"population": "neurons"}).status_code == 200
+            assert (
+                run.post("/edits", to="brain", what="silence", arguments={"population": "neurons"}).status_code == 200
+            )
             named = {"eyes": "neurons[0] + neurons[1]"}
             assert run.put("/populations", populations=named).json()["selections"] == named
             assert run.post("/brain/save").json()["changed"] is True

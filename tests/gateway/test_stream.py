@@ -78,8 +78,8 @@ def test_two_listeners_see_the_same(door, shared):
             one.listen(0.05)
             other.listen(0.05)
         for topic in topics:
-            ours = {seq: frame for seq, frame in one.of(topic)}
-            theirs = {seq: frame for seq, frame in other.of(topic)}
+            ours = dict(one.of(topic))
+            theirs = dict(other.of(topic))
             common = sorted(ours.keys() & theirs.keys())
             assert len(common) > 10
             assert common == list(range(common[0], common[-1] + 1))

@@ -227,8 +227,8 @@ class TestFeeds:
         known = _Known()
         known.take("engine/log", received(4, topic="engine/log"))
         known.take("engine/state", received(1, topic="engine/state", run="beef"))
-        assert known.since == {"engine/state": 1}
-        assert known.run == "beef"
+        assert (known.run, known.since) == ("beef", {"engine/state": 1})
+        assert list(known.newest) == list(known.kept) == ["engine/state"]
 
     def test_samples_of_documents_have_no_arrays(self):
         message = Message(source="transfer function", type="runtime", text="oh", step=3, t_ns=60_000_000)

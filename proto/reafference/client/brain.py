@@ -31,7 +31,7 @@ class Brain:
     # --- what it is ---------------------------------------------------------------------------------------
 
     def describe(self) -> dict[str, Any]:
-        """Model or script, its source, populations, kernel and devices, by these names."""
+        """By these names: model or script, its source, populations, selections (of the experiment file), devices."""
         return self._map(self._door.get(*self._path, "brain", patience_s=BUILDING_S))
 
     def kernel_status(self) -> dict[str, Any]:

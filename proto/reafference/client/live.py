@@ -142,7 +142,8 @@ class _Known:
 
     def take(self, topic: str, received: Received) -> Sample:
         if received.envelope.run != self.run:  # a full reset: another run, which counts from 0
-            self.run, self.since = received.envelope.run, {}
+            self.run = received.envelope.run
+            self.since, self.kept, self.newest = {}, {}, {}
         sample = Sample(topic, received.frame)
         self.newest[topic] = sample
         if topic in KEPT:

@@ -235,7 +235,9 @@ class Simulation:
         if status.state == "paused":
             time.sleep(max(0.0, self._moved_at + _WRITES_EVERY_S - time.monotonic()))
         while True:
-            raw, _ = self._door.read(*self._path, "data.csv", stream=stream, since_s=since_s, patience_s=PATIENCE_S)
+            raw, _ = self._door.read(
+                *self._path, "data.csv", stream=stream, since_s=max(since_s, 0.0), patience_s=PATIENCE_S
+            )
             found = tables.columns(raw.decode("utf-8"))
             steps = found.get("step", np.empty(0))
             behind = len(steps) > 0 and steps[-1] < status.step - 1

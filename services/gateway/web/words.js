@@ -107,5 +107,6 @@ export function ended(run) {
   if (run.outcome === "stopped") return { text: "stopped", kind: "" };
   if (run.outcome === "fault") return { text: run.steps ? `halted, step ${count(run.steps)}` : "failed to load", kind: "err" };
   if (run.outcome === "running") return { text: "running", kind: "live" };
+  if (!run.outcome && !run.steps) return { text: "not recorded", kind: "" };
   return { text: run.outcome || "cut off", kind: run.outcome ? "" : "warn" };
 }

@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import socket
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -306,7 +307,10 @@ def main() -> None:
     given = parser.parse_args()
     recorded = Recorded.of(given.recording)
     feed = Feed(recorded, Spikes.of(recorded.start, given.spikes_per_s))
-    uvicorn.run(application(feed), port=given.port, log_level="warning")
+    with socket.create_server(("127.0.0.1", given.port)) as listening:
+        print(f"http://127.0.0.1:{listening.getsockname()[1]}/", flush=True)
+        server = uvicorn.Server(uvicorn.Config(application(feed), log_level="warning"))
+        server.run(sockets=[listening])
 
 
 if __name__ == "__main__":

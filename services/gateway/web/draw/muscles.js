@@ -34,7 +34,7 @@ export class Muscles {
     geometry.setAttribute("angle", new THREE.BufferAttribute(angles(list.length), 1));
     geometry.setIndex(tubes(list.length));
     this.object = new THREE.Mesh(geometry, lit(light, [1, 1, 1], { gloss: 0.2, tinted: true, fibres: true }));
-    this.marked = new THREE.Mesh(geometry, outline([1, 1, 1], 0.16 * unit));
+    this.marked = new THREE.Mesh(sharing(geometry), outline([1, 1, 1], 0.16 * unit));
     this.marked.visible = false;
     this.rim = new THREE.Group().add(this.marked);
     for (const mesh of [this.object, this.marked]) mesh.frustumCulled = false;
@@ -44,9 +44,9 @@ export class Muscles {
   mark(which, colour) {
     this.marked.visible = which >= 0;
     if (which < 0) return;
-    // A mesh of its own over the same numbers: only the part of the index that belongs to this muscle.
+    // The same numbers once more, but only that part of the index that belongs to this muscle.
     const per = (RINGS - 1) * ROUND * 6;
-    this.marked.geometry = sharing(this.object.geometry, which * per, per);
+    this.marked.geometry.setDrawRange(which * per, per);
     this.marked.material.uniforms.base.value.set(...colour);
   }
 
@@ -156,10 +156,9 @@ function tubes(count) {
   return index;
 }
 
-function sharing(geometry, start, count) {
-  const part = new THREE.BufferGeometry();
-  for (const [name, attribute] of Object.entries(geometry.attributes)) part.setAttribute(name, attribute);
-  part.setIndex(geometry.index);
-  part.setDrawRange(start, count);
-  return part;
+/** Another geometry over the same attributes, with a draw range of its own. */
+function sharing(geometry) {
+  const other = new THREE.BufferGeometry();
+  for (const [name, attribute] of Object.entries(geometry.attributes)) other.setAttribute(name, attribute);
+  return other.setIndex(geometry.index);
 }

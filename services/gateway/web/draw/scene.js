@@ -13,6 +13,7 @@ THREE.ColorManagement.enabled = false;
 const FOV = 26;
 const SOFTWARE_PIXELS = 5e5;
 const SOFTWARE_FINER = 1.4;
+const STILL_PIXELS = 3e6;
 // Azimuth and polar angle in degrees; the animal looks along −y, so 0 is its left side.
 const VIEWS = { side: [-30, 76], front: [-90, 80], top: [0, 1] };
 
@@ -36,6 +37,7 @@ export class Scene {
   constructor(canvas, { target, distance, views = VIEWS, onchange = () => {} }) {
     this.canvas = canvas;
     this.software = software();
+    if (this.software === undefined) throw new Error("this browser gives no WebGL");
     this.renderer = new THREE.WebGLRenderer({
       canvas,
       antialias: this.software === false,
@@ -77,12 +79,22 @@ export class Scene {
   resize(width, height) {
     if (width < 2 || height < 2) return;
     this.size = { width, height };
-    // Without MSAA a small canvas is drawn a little finer than it is shown: the edges are softer, and it stays cheap.
-    const fine = Math.min(SOFTWARE_FINER, Math.sqrt(SOFTWARE_PIXELS / (width * height)));
-    this.renderer.setPixelRatio(this.software ? fine : Math.min(Math.max(window.devicePixelRatio, 1), 1.5));
+    this.renderer.setPixelRatio(this._ratio());
     this.renderer.setSize(width, height, false);
     this.camera.aspect = width / height;
     this.offset(this.shift);
+  }
+
+  /**
+   * Draw the next picture much finer than usual, or as usual again: for one that stands still where there is no MSAA.
+   * Whether that changed the size of the canvas in pixels.
+   */
+  sharpen(sharp) {
+    const { width, height } = this.size;
+    const ratio = sharp ? Math.min(2, Math.sqrt(STILL_PIXELS / (width * height))) : this._ratio();
+    if (Math.abs(ratio - this.renderer.getPixelRatio()) < 1e-6) return false;
+    this.renderer.setPixelRatio(ratio);
+    return true;
   }
 
   /** Move the picture to the right by this part of its width, to leave room for a list. */
@@ -175,6 +187,12 @@ export class Scene {
     });
     this.renderer.dispose();
     this.renderer.forceContextLoss();
+  }
+
+  /** Without MSAA a small canvas is drawn a little finer than it is shown: the edges are softer, and it stays cheap. */
+  _ratio() {
+    if (!this.software) return Math.min(Math.max(window.devicePixelRatio, 1), 1.5);
+    return Math.min(SOFTWARE_FINER, Math.sqrt(SOFTWARE_PIXELS / (this.size.width * this.size.height)));
   }
 
   _where() {

@@ -26,10 +26,23 @@ export function difference(before, after) {
   return rows;
 }
 
+/** The same rows with what is far from any change folded into one row of the kind "fold". */
+export function folded(rows, around = 3) {
+  const near = rows.map((_, i) => rows.slice(Math.max(0, i - around), i + around + 1).some(([kind]) => kind !== "same"));
+  const found = [];
+  let away = 0;
+  rows.forEach((row, i) => {
+    if (near[i] && away) found.push(["fold", `${away} ${away === 1 ? "line" : "lines"} alike`]);
+    away = near[i] ? 0 : away + 1;
+    if (near[i]) found.push(row);
+  });
+  return away ? [...found, ["fold", `${away} ${away === 1 ? "line" : "lines"} alike`]] : found;
+}
+
 /** A dialog that shows `before` and `after`; `names` says what each is. */
 export function showDifference({ title, before, after, names, actions }) {
-  const rows = difference(before, after);
-  const signs = { same: " ", gone: "−", new: "+" };
+  const rows = folded(difference(before, after));
+  const signs = { fold: "", same: " ", gone: "−", new: "+" };
   const body = [
     h("p", { class: "difference-names" }, h("span", { class: "gone" }, `− ${names[0]}`), h("span", { class: "new" }, `+ ${names[1]}`)),
     h("div", { class: "difference", tabindex: 0 }, rows.map(([kind, text]) => h("div", { class: kind }, h("span", { "aria-hidden": "true" }, signs[kind]), text || " "))),

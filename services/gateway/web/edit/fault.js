@@ -4,7 +4,7 @@ const KINDS = { compile: "SyntaxError", syntax: "SyntaxError" };
 
 /** `{type, text, line, column}` of a problem as a service tells it ("NameError: name 'x' is not defined"). */
 export function faultOf({ type = "", text = "", detail = "", line = null, column = null, line_text = "" }) {
-  const whole = (text || detail).replace(/^transfer function '[^']*': /, "");
+  const whole = (text || detail).replace(/^(transfer function '[^']*'|[\w./-]+\.py, line \d+): /, "").replace(/ in `[^`]*`$/, "");
   const match = /^([A-Z]\w*(?:Error|Exception|Warning|Stop|Interrupt)?): ([\s\S]*)$/.exec(whole);
   const said = match ? match[2] : whole;
   return { type: match ? match[1] : (KINDS[type] ?? (/^[A-Z]/.test(type ?? "") ? type : "")), text: said, line, column: column ?? columnOf(said, line_text) };

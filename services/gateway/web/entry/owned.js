@@ -107,7 +107,7 @@ function makeRow(entry, experiment, live) {
     h("td", { class: "second wrap" }, template?.title ?? (experiment.template || "an upload")),
     h("td", { class: "second" }, live ? day(live.started_at ?? live.created_at) : day(experiment.last_run?.started_at)),
     h("td", {}, run ? h("span", { class: `chip ${end.kind}`, title: experiment.last_run?.text || null }, end.text) : h("span", { class: "muted" }, "never run")),
-    h("td", { class: "n simulated" }, run ? `${number(run.simulated_s, 1)} s` : "–"),
+    h("td", { class: "n simulated" }, live || run?.steps ? `${number(run.simulated_s, 1)} s` : "–"),
     h("td", { class: "n" }, experiment.recordings?.count ? `${experiment.recordings.count}, ${bytes(experiment.recordings.bytes)}` : "–"),
     h("td", { class: "act" }, launch, more));
 }

@@ -6,6 +6,9 @@ import { askDelete, menu, sentence, show } from "../dialog.js";
 import { picture } from "../picture.js";
 import { bytes, count, day, ended, number } from "../words.js";
 
+const PROFILE = "profile.csv"; // written by the run itself
+const hasPicture = (rec) => rec.files?.some((each) => each.path === "overview.png") ?? false;
+
 export function makeRecordings({ app, experiment, mine }) {
   const base = `experiments/${encodeURIComponent(experiment)}/recordings`;
   const fact = h("span", { class: "fact" });
@@ -32,21 +35,21 @@ export function makeRecordings({ app, experiment, mine }) {
       fill(room, h("div", { class: "empty" }, h("h3", {}, "No recordings yet"), h("p", {}, "Each run is recorded here: spikes, read-outs, joints, muscles, messages. Launch the experiment to make one.")));
       return;
     }
+    const pictures = list.some(hasPicture);
     fill(room, h("table", { class: "list" },
-      h("thead", {}, h("tr", {}, h("th", {}, h("span", { class: "unseen" }, "Picture")), ["Started", "Ended"].map((name) => h("th", { scope: "col" }, name)),
+      h("thead", {}, h("tr", {}, pictures && h("th", {}, h("span", { class: "unseen" }, "Picture")), ["Started", "Ended"].map((name) => h("th", { scope: "col" }, name)),
         ["Simulated", "Steps", "Seed", "Size"].map((name) => h("th", { scope: "col", class: "n" }, name)), h("th", {}, h("span", { class: "unseen" }, "Actions")))),
-      h("tbody", {}, list.map(row))));
+      h("tbody", {}, list.map((rec) => row(rec, pictures)))));
   }
 
-  function row(rec) {
+  function row(rec, pictures) {
     const path = `${base}/${encodeURIComponent(rec.id)}`;
-    const drawn = rec.files?.some((each) => each.path === "overview.png");
     const end = ended(rec);
     const running = rec.outcome === "" && rec.steps === 0;
     const csv = h("button", { class: "btn small", onclick: () => takeCsv(csv, rec, path) }, icon("download"), "CSV");
     const more = h("button", { class: "icon-btn", "aria-label": `More for the recording of ${rec.started_at}`, "aria-haspopup": "menu", onclick: () => menu(more, actions(rec, path)) }, icon("dots"));
     return h("tr", { data: { id: rec.id } },
-      h("td", { class: "thumb" }, drawn ? h("button", { class: "thumb-button", "aria-label": "Enlarge the picture", onclick: () => enlarge(rec, path) }, picture(app.api, `${path}/files/overview.png`)) : null),
+      pictures && h("td", { class: "thumb" }, hasPicture(rec) ? h("button", { class: "thumb-button", "aria-label": "Enlarge the picture", onclick: () => enlarge(rec, path) }, picture(app.api, `${path}/files/overview.png`)) : null),
       h("td", {}, day(rec.started_at) === "–" ? rec.id : day(rec.started_at)),
       h("td", {}, h("span", { class: `chip ${running ? "" : end.kind}`, title: rec.text || null }, running ? "being written" : end.text)),
       h("td", { class: "n" }, `${number(rec.simulated_s, 2)} s`), h("td", { class: "n" }, count(rec.steps)), h("td", { class: "n" }, rec.seed ?? "–"), h("td", { class: "n" }, bytes(rec.bytes)),
@@ -65,7 +68,7 @@ export function makeRecordings({ app, experiment, mine }) {
     try {
       complain(null);
       let whole = rec;
-      if (!rec.files?.some((each) => each.path.endsWith(".csv"))) whole = await app.api.post(`${path}/export`, undefined, { patience_ms: 600000 });
+      if (!rec.files?.some((each) => each.path.endsWith(".csv") && each.path !== PROFILE)) whole = await app.api.post(`${path}/export`, undefined, { patience_ms: 600000 });
       rec.files = whole.files;
       const files = whole.files.filter((each) => each.path.endsWith(".csv"));
       menu(button, files.map((file) => ({ text: file.path.replace(/^csv\//, ""), icon: "download", note: bytes(file.bytes), act: () => take(path, rec, file.path) })));

@@ -2,7 +2,7 @@
 
 import { h, write } from "../element.js";
 import { askDelete, sentence } from "../dialog.js";
-import { picture } from "../picture.js";
+import { portrait } from "../picture.js";
 import { makeTinyRaster } from "./tinyraster.js";
 import { NONE, clock, number, plural, state, time } from "../words.js";
 
@@ -44,7 +44,7 @@ function makeCard(entry, { id, experiment }, moves) {
   const reason = h("p", { class: "second run-reason", hidden: true });
   const stop = h("button", { class: "btn", onclick: end }, "Stop");
   const enter = h("a", { class: "btn primary", href: `#/run/${encodeURIComponent(id)}` }, "Open workbench");
-  const image = picture(app.api, `experiments/${encodeURIComponent(experiment)}/picture`, { mark: id });
+  const image = portrait(app.api, `experiments/${encodeURIComponent(experiment)}`, { mark: id });
   const frame = h("div", { class: "run-picture" }, image);
   const facts = h("dl", { class: "run-values" }, Object.values(values).map((value) => value.element));
   const element = h("article", { class: "card run-card", "aria-label": experiment },
@@ -95,7 +95,7 @@ function makeCard(entry, { id, experiment }, moves) {
     const owner = simulation.owner === app.me?.name ? "you" : simulation.owner;
     write(about, `${experiment}, started ${time(simulation.started_at ?? simulation.created_at)} by ${owner}`);
     values.Simulated.set(number(simulation.t_s), "s");
-    values["Real-time factor"].set(simulation.step ? number(simulation.real_time_factor) : NONE, "×");
+    values["Real-time factor"].set(simulation.step ? number(simulation.real_time_factor, simulation.real_time_factor < 0.1 ? 3 : 2) : NONE, "×");
     const limit = simulation.limit;
     values.Left.name(limit ? `Left of ${number(limit.s, limit.s < 10 ? 1 : 0)} s` : "Left");
     values.Left.set(limit ? (limit.kind === "real" ? clock(limit.left_s) : number(limit.left_s, 1)) : NONE, limit && limit.kind !== "real" ? "s" : "");

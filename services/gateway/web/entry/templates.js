@@ -2,7 +2,7 @@
 
 import { fill, h, write } from "../element.js";
 import { icon } from "../icons.js";
-import { picture } from "../picture.js";
+import { portrait } from "../picture.js";
 import { sentence } from "../dialog.js";
 import { count, plural } from "../words.js";
 
@@ -29,7 +29,7 @@ export function makeTemplates(entry) {
   }
 
   function drawFilters() {
-    const tags = [...new Set(entry.templates.flatMap((each) => each.tags ?? []))];
+    const tags = [...new Set([...entry.templates].sort((a, b) => rank(a) - rank(b)).flatMap((each) => each.tags ?? []))];
     filters.hidden = tags.length < 2;
     fill(filters, ["", ...tags].map((each) => h("button", {
       "aria-pressed": String(each === tag), onclick: () => { tag = each; draw(); },
@@ -63,7 +63,7 @@ function makeCard(entry, template, first) {
   }
 
   return h("article", { class: "card template" },
-    h("a", { class: "template-picture", href: `#/t/${path}`, tabindex: -1, "aria-hidden": "true" }, picture(api, `templates/${path}/picture`, { alt: template.title })),
+    h("a", { class: "template-picture", href: `#/t/${path}`, tabindex: -1, "aria-hidden": "true" }, portrait(api, `templates/${path}`, { alt: template.title })),
     h("div", { class: "template-text" },
       h("h3", {}, template.title), h("p", { class: "second" }, template.description), facts(template.facts), problem,
       h("div", { class: "template-actions" }, clone, h("a", { class: "btn quiet", href: `#/t/${path}` }, "Look inside"),

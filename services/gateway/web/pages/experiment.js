@@ -7,7 +7,7 @@ import { askLaunch } from "../entry/launch.js";
 import { makeRecordings } from "../entry/recordings.js";
 import { facts } from "../entry/templates.js";
 import { makeFiles } from "../panels/files.js";
-import { picture } from "../picture.js";
+import { portrait } from "../picture.js";
 import { ago } from "../words.js";
 
 const LIVE = new Set(["created", "initialised", "paused", "started", "stopping", "halted"]);
@@ -76,7 +76,7 @@ export function open(root, { id, template = false }, app) {
     ];
     fill(column,
       h("section", { class: "about" },
-        h("div", { class: "about-picture card" }, picture(app.api, `${base}/picture`, { alt: "", mark: experiment.changed_at + (experiment.last_run?.started_at ?? "") })),
+        h("div", { class: "about-picture card" }, portrait(app.api, base, { alt: "", mark: experiment.changed_at + (experiment.last_run?.started_at ?? "") })),
         h("div", { class: "about-text" },
           h("p", { class: "crumb" }, h("a", { href: "#/" }, "Experiments"), template ? " / template" : experiment.template ? [" / from ", h("a", { href: `#/t/${encodeURIComponent(experiment.template)}` }, experiment.template)] : ""),
           h("div", { class: "about-head" }, title, live), template ? null : h("p", { class: "about-title" }, experiment.title),

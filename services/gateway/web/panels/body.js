@@ -1,9 +1,9 @@
 /** The body as it moves: links, muscles, cameras; turn it, pick a part, push it, load a joint. */
-import { h } from "../element.js";
+import { fill, h } from "../element.js";
 import { number, plural } from "../words.js";
 import { makeBodyTools } from "./bodytools.js";
 import { makeCameras } from "./cameras.js";
-import { makeInspector, muscleRows } from "./inspector.js";
+import { apart, makeInspector, muscleRows } from "./inspector.js";
 import { makeLoad } from "./load.js";
 import { makeMuscleList } from "./musclelist.js";
 import { Push } from "./push.js";
@@ -14,6 +14,7 @@ import { turnKeys } from "./turning.js";
 const HZ = 30;
 const NUMBERS_HZ = 8;
 const LIST_PX = 190;
+const STILL_MS = 900;
 const STREAMS = ["body/links", "body/joints"];
 const MUSCLES = ["body/muscle_points", "body/muscles"];
 const WRITTEN = "engine/inputs/body";
@@ -36,14 +37,15 @@ class Body {
       ctx.loop.add({ name: "body", hz: HZ, heavy: true, draw: () => this._draw() }),
       ctx.loop.add({ name: "body numbers", hz: NUMBERS_HZ, draw: () => this._numbers() }),
     ];
-    const { keys, theme } = ctx.app;
     this.off = [
       ctx.store.on("ports", () => this._arrange()),
-      theme.on(() => this._look()),
+      ctx.app.theme.on(() => this._look()),
       ...[...STREAMS, ...MUSCLES].map((topic) => ctx.data.on(topic, () => this._dirty())),
-      ...turnKeys(keys, ctx.panel.root, () => this.stage?.scene, () => this.reset()),
-      keys.bind("Body", "M", () => this.selection?.next(1), "next, previous muscle"),
-      keys.bind("Body", "Shift+M", () => this.selection?.next(-1), "next, previous muscle"),
+      ...turnKeys(ctx.app.keys, ctx.panel.root, () => this.stage?.scene, () => this.reset()),
+      ctx.app.keys.bind("Body", "M", () => this.selection?.next(1), "next, previous muscle"),
+      ctx.app.keys.bind("Body", "Shift+M", () => this.selection?.next(-1), "next, previous muscle"),
+      ctx.app.keys.bind("Body", "N", () => this.selection?.nextLink(1), "next, previous part"),
+      ctx.app.keys.bind("Body", "Shift+N", () => this.selection?.nextLink(-1), "next, previous part"),
     ];
     this.observer = new ResizeObserver(() => this._resize());
     this.observer.observe(this.layer);
@@ -56,13 +58,14 @@ class Body {
 
   /** The same as numbers: {head, rows}. */
   table() {
+    if (!this.stage) return { head: [], rows: [] };
     const rows = [];
     for (const [m, { name }] of (this.body?.muscles ?? []).entries()) {
-      rows.push([name, "activation", number(this.at("body/muscles", "activation")?.[m], 2)]);
-      rows.push(...muscleRows(m, null, this.at).map((row) => [name, ...row]));
+      rows.push([name, "activation", number(this.at("body/muscles", "activation")?.[m], 2), ""]);
+      rows.push(...muscleRows(m, null, this.at).map(([what, text]) => [name, what, ...apart(text)]));
     }
-    for (const [i, { name }] of (this.body?.links ?? []).entries()) rows.push(...this.selection.linkRows(i).map((row) => [name, ...row]));
-    return { head: ["Part", "What", "Value"], rows };
+    for (const [i, { name }] of (this.body?.links ?? []).entries()) rows.push(...this.selection.linkRows(i).map(([what, text]) => [name, what, ...apart(text)]));
+    return { head: ["Part", "What", "Value", "Unit"], rows };
   }
 
   /** The camera as it was at the beginning. */
@@ -75,6 +78,7 @@ class Body {
     for (const off of this.off) off();
     for (const view of this.views) view.remove();
     this.observer.disconnect();
+    clearTimeout(this.rest);
     this.ctx.data.release(this);
     this._clear();
     this.layer.remove();
@@ -95,8 +99,11 @@ class Body {
   }
 
   _none() {
-    if (this.ctx.store.start && !this.stage)
-      this.ctx.panel.state("empty", { head: "No body", text: "This experiment has a brain alone: nothing moves here." });
+    if (this.ctx.store.start && !this.stage) this._say("No body", "This experiment has a brain alone: nothing moves here.");
+  }
+
+  _say(head, text) {
+    fill(this.layer, h("div", { class: "empty" }, h("h3", {}, head), h("p", {}, text)));
   }
 
   /** Ask what acts on the body now: loads, and the colours of the room. */
@@ -121,7 +128,7 @@ class Body {
       this.stage = new Stage(this.canvas, this.layer, body, () => this._dirty());
     } catch (error) {
       this._clear();
-      return this.ctx.panel.state("empty", { head: "No 3-D here", text: `This browser has no WebGL (${error.message}). The numbers are in the plots.` });
+      return this._say("No 3-D here", `It cannot be drawn: ${error.message}. The plots show the same numbers.`);
     }
     this._overlays(body);
     this._hands();
@@ -199,6 +206,8 @@ class Body {
     if (this.following) this.stage.follow();
     this.stage.mark(this.selection);
     this.stage.render();
+    clearTimeout(this.rest);
+    if (this.stage.scene.software) this.rest = setTimeout(() => this.layer.clientWidth && this.stage?.render(true), STILL_MS);
     this._tag(placed ? this.selection.muscle : -1);
   }
 
@@ -262,7 +271,7 @@ class Body {
   }
 
   async _order(push) {
-    const inspector = this.inspector;
+    const { inspector } = this;
     try {
       await this.ctx.api.post(this._path("/push"), push);
       inspector.note(`Pushed with ${Number(Math.hypot(...push.force_N).toPrecision(2))} N for ${push.duration_s} s`);

@@ -105,7 +105,7 @@ class Brain3d {
     try {
       this._stage(whole);
     } catch (error) {
-      return fill(this.element, h("div", { class: "empty" }, h("h3", {}, "No 3-D here"), h("p", {}, `This browser has no WebGL (${error.message}). The raster shows the same spikes.`)));
+      return fill(this.element, h("div", { class: "empty" }, h("h3", {}, "No 3-D here"), h("p", {}, `It cannot be drawn: ${error.message}. The raster shows the same spikes.`)));
     }
     this._frames(several);
     this._overlays();

@@ -2,13 +2,16 @@
 
 import { fill, h, write } from "../element.js";
 import { icon } from "../icons.js";
+import { faultOf } from "../edit/fault.js";
 import { makeEditor } from "../edit/editor.js";
 import { sentence } from "../dialog.js";
 import { count, telling } from "../words.js";
+import { makeSelections } from "./selections.js";
 
 // Those that nearly every model of a neuron has; any other is asked for by its name.
 const USUAL = ["V_th", "V_reset", "E_L", "C_m", "t_ref", "I_e"];
 
+const GLYPHS = { E: "▲", I: "●" };
 const BUILDING = new Set(["created", "initialised", "failed"]);
 
 export function makeBrainRoom(ctx) {
@@ -26,7 +29,12 @@ export function makeBrainRoom(ctx) {
   };
   const bar = h("div", { class: "scripts-bar" }, buttons.apply, buttons.revert, note, buttons.save);
   const search = h("div", { class: "bar" }, filter);
-  const element = h("div", { class: "brain-room" }, facts, editor.element, search, list, problem, bar);
+  const selections = makeSelections({
+    editable,
+    apply: (named) => app.api.put(`simulations/${sim}/populations`, { populations: named }, { patience_ms: 600000 }),
+    save: () => app.api.post(`simulations/${sim}/brain/save`),
+  });
+  const element = h("div", { class: "brain-room" }, facts, editor.element, search, list, selections.element, problem, bar);
   let brain = null;
   let populations = {};
   let open = null;
@@ -49,6 +57,8 @@ export function makeBrainRoom(ctx) {
     editor.element.hidden = bar.hidden = !script;
     if (script && (!editor.element.dataset.read || !dirty())) editor.set(source, "python");
     editor.element.dataset.read = "yes";
+    selections.element.hidden = !sim;
+    selections.set(brain?.selections);
     list.classList.toggle("below", script);
     const size = Object.values(populations).reduce((sum, each) => sum + (each.size ?? 0), 0);
     const words = [
@@ -68,15 +78,15 @@ export function makeBrainRoom(ctx) {
   function drawBar() {
     buttons.apply.disabled = buttons.revert.disabled = !editable || !dirty();
     buttons.save.disabled = !editable || !brain?.source;
-    write(note, dirty() ? "Not applied yet" : brain?.saved === false ? "Not saved to the experiment" : "");
+    write(note, dirty() ? "Not applied yet" : brain?.changed ? "Not saved to the experiment" : "");
   }
 
   function drawPopulations() {
     const wanted = filter.value.trim().toLowerCase();
     const names = Object.keys(populations).filter((name) => name.toLowerCase().includes(wanted));
     fill(list, names.map((name) => {
-      const { size, sign } = populations[name];
-      const glyph = sign === "I" ? "●" : sign === "E" ? "▲" : "◇";
+      const { size, sign, kind } = populations[name];
+      const glyph = GLYPHS[sign] ?? (kind === "relay" ? "◇" : "");
       return h("section", { class: "population" },
         h("button", { "aria-expanded": String(open === name), onclick: () => { open = open === name ? null : name; drawPopulations(); } },
           icon(open === name ? "down" : "right"), h("span", { "aria-hidden": "true", class: "muted" }, glyph), h("span", { class: "mono" }, name), h("span", { class: "muted small" }, size ? `${count(size)} cells` : "")),
@@ -153,7 +163,8 @@ export function makeBrainRoom(ctx) {
       brain.source = source;
       await load();
     } catch (error) {
-      if (error.line) editor.mark({ line: error.line, column: error.column, text: sentence(error.message), after: "The brain before still runs." });
+      const fault = faultOf({ ...error, text: "", line_text: source.split("\n")[error.line - 1] });
+      if (error.line) editor.mark({ ...fault, text: sentence(fault.text), after: "The brain before still runs." });
       else complain(error);
     }
     drawBar();

@@ -4,11 +4,11 @@ import { fill, h, write } from "../element.js";
 import { faultOf } from "../edit/fault.js";
 import { icon } from "../icons.js";
 import { number } from "../words.js";
+import { makeServiceLog } from "./servicelog.js";
 import { makeValues } from "./values.js";
 
 const MOST = 2000;
 const ICONS = { error: "warning", fatal: "warning", warning: "alert", info: "dot", edit: "dot" };
-const SERVICES = ["engine", "brain", "body", "recorder"];
 
 export function make(ctx) {
   const { panel, store, app } = ctx;
@@ -148,12 +148,19 @@ const EDITS = {
   set_priority: (change) => `Priority of ${name(change)} is ${change.arguments?.priority}`,
   order_functions: () => "Changed the order of the functions",
   set_limit: (change) => `Limit: ${pairs(change)}`,
-  set_parameters: (change) => `Parameters: ${pairs(change)}`,
+  set_parameters: (change) => (change.to === "brain" ? `Set ${pairs(change)} in ${where(change)}` : `Parameters: ${pairs(change)}`),
+  silence: (change) => `Silenced ${where(change)}`,
+  restore: (change) => `Restored ${where(change)}`,
+  lesion: (change) => `Lesioned ${where(change)}`,
+  stimulate: (change) => `Stimulated ${where(change)}`,
+  switch: (change) => `Switched ${change.arguments?.name ?? change.arguments?.group ?? "a device"} ${change.arguments?.on === false ? "off" : "on"}`,
+  set_populations: () => "Named populations, built the brain again",
   push: (change) => `Pushed ${change.arguments?.link} with ${change.arguments?.force_N?.map((each) => number(each, 3)).join(", ")} N`,
   load: (change) => `Load: ${pairs(change, "torque_Nm")} N m`,
   replace_brain: () => "Replaced the brain",
   reset_world: () => "Put the world back",
 };
+const where = (change) => change.arguments?.population ?? "the brain";
 const name = (change) => change.arguments?.name || /def\s+(\w+)/.exec(change.arguments?.source ?? "")?.[1] || "a function";
 
 function pairs(change, key = null) {
@@ -166,34 +173,4 @@ export function told(change, me) {
   const words = EDITS[change.what]?.(change) ?? `${change.what?.replaceAll("_", " ")} (${change.to})${pairs(change) ? `: ${pairs(change)}` : ""}`;
   const by = change.by && me && change.by === me.name ? "you" : change.by || "server";
   return { severity: "edit", t_s: change.t_s, step: change.step, source: by, text: words.length > 300 ? `${words.slice(0, 300)}…` : words };
-}
-
-/** The last lines of a service's own log. */
-function makeServiceLog({ app, sim, store }) {
-  const lines = h("pre", { class: "service-log", tabindex: 0 });
-  const choice = h("select", { "aria-label": "Service", onchange: () => pick(choice.value) }, SERVICES.map((each) => h("option", { value: each }, each)));
-  const element = h("div", { class: "console-service", hidden: true }, h("div", { class: "bar" }, choice), lines);
-  let timer = null;
-
-  async function pick(name) {
-    choice.value = name;
-    if (!sim) return write(lines, "A recording keeps its logs beside it: see the files of the recording.");
-    try {
-      const answer = await app.api.get(`simulations/${sim}/log/${name}`);
-      const text = typeof answer === "string" ? answer : Array.isArray(answer) ? answer.join("\n") : (answer?.lines?.join("\n") ?? answer?.text ?? "");
-      write(lines, text.trim() || `${name} has written nothing yet`);
-      lines.scrollTop = lines.scrollHeight;
-    } catch (error) {
-      write(lines, error.message);
-    }
-  }
-
-  function show(on) {
-    clearInterval(timer);
-    if (!on) return;
-    pick(choice.value);
-    timer = setInterval(() => { if (store.connection.state === "live" && lines.scrollTop + lines.clientHeight > lines.scrollHeight - 30) pick(choice.value); }, 3000);
-  }
-
-  return { element, show, pick, close: () => clearInterval(timer) };
 }

@@ -41,7 +41,8 @@ export function addCurve({ store, data }, toggle) {
   const found = h("p", { class: "curve-count" });
   const fill = () => {
     const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
-    const fits = all.filter((one) => words.every((word) => `${one.label} ${one.from}`.toLowerCase().includes(word)));
+    const begins = (one, word) => ` ${one.label} ${one.from}`.toLowerCase().replace(/[_/.]/g, " ").includes(` ${word.replace(/[_/.]/g, " ")}`);
+    const fits = all.filter((one) => words.every((word) => begins(one, word)));
     list.replaceChildren(...fits.slice(0, SHOWN).map((one) => {
       const box = h("input", { type: "checkbox", checked: toggle.has(one), onchange: () => toggle(one) });
       return h("label", { class: "curve-row" }, box, h("span", {}, one.label), h("small", {}, one.from), h("small", { class: "unit" }, one.unit === "1" ? "" : one.unit));

@@ -7,7 +7,7 @@ import { number as plain } from "../words.js";
 export function makeInspector(onclose) {
   const name = h("strong");
   const kind = h("span", { class: "muted" });
-  const close = h("button", { class: "icon-btn", type: "button", "aria-label": "Close", title: "Close (Esc)", onclick: onclose }, icon("close"));
+  const close = h("button", { class: "icon-btn", type: "button", "aria-label": "Close", title: "Close", onclick: onclose }, icon("close"));
   const list = h("dl");
   const note = h("p", { class: "inspector-note", hidden: true });
   const element = h("aside", { class: "inspector", "aria-label": "Selected part", hidden: true }, h("header", {}, name, kind, close), list, note);
@@ -85,6 +85,12 @@ function degrees(radians) {
 
 function torque(Nm) {
   return Math.abs(Nm) < 0.1 ? `${number(Nm * 1000, 3)} mN m` : `${number(Nm, 2)} N m`;
+}
+
+/** "5.06 mm" as number and unit. */
+export function apart(text) {
+  const found = /^(\S+) (\D+)$/.exec(text);
+  return found ? found.slice(1) : [text, ""];
 }
 
 /** A number that is never "-0.0": a value at rest does not flicker. */

@@ -12,7 +12,7 @@ export function makeNeuron({ ctx, inspector, population, index, id, place }) {
   let spiked = "–";
   const rows = () => [
     ["neuron", `${id}`],
-    ["place, mm", place.map((x) => number(x, 2)).join(" ")],
+    ["place, mm", place.map((x) => number(Math.abs(x) < 0.005 ? 0 : x, 2)).join(" ")],
     ["last spike", spiked],
   ];
   const box = h("div", { class: "neuron-parameters" });

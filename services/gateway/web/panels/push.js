@@ -40,11 +40,16 @@ export class Push {
   }
 
   _move(event) {
-    if (!this.held) return;
+    if (!this.held) return this._point(event);
     event.stopImmediatePropagation();
     this.held.to = { x: event.offsetX, y: event.offsetY };
     const force = this._force();
-    this.arrow.place(`${force.length().toFixed(this.digits)} N`, this.held.from, this.held.to);
+    return this.arrow.place(`${force.length().toFixed(this.digits)} N`, this.held.from, this.held.to);
+  }
+
+  /** The pointer says whether a drag from here would push. */
+  _point(event) {
+    if (!event.buttons) this.scene.canvas.style.cursor = this.grasp(event.offsetX, event.offsetY) ? "crosshair" : "";
   }
 
   _up() {

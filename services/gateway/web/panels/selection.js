@@ -40,6 +40,14 @@ export class Selection {
     this.choose({ kind: "muscle", m: (now + step + count) % count });
   }
 
+  /** The next (1) or previous (-1) link that is drawn. */
+  nextLink(step) {
+    const names = this.stage.skeleton.links.filter((link) => link.mesh && !link.ghost).map((link) => link.name);
+    if (!names.length) return;
+    const now = this.link ? names.indexOf(this.link) : step > 0 ? -1 : names.length;
+    this.choose({ kind: "link", name: names[(now + step + names.length) % names.length] });
+  }
+
   /** Refresh the numbers. */
   update() {
     if (this.muscle >= 0) this.inspector.rows(muscleRows(this.muscle, this.body.muscles[this.muscle].max_isometric_force_N, this.at));

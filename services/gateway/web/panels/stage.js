@@ -104,7 +104,9 @@ export class Stage {
     this.muscles?.mark(muscle, this.accent);
   }
 
-  render() {
+  /** Draw; `sharp` for a picture that stands still. */
+  render(sharp = false) {
+    if (this.scene.sharpen(sharp)) this.stale = true;
     this.room?.clear(this.scene.camera.position, this.scene.controls.target);
     if (this.stale) this.backdrop?.renew(this.scene.renderer, this.scene.camera);
     this.stale = false;

@@ -1,0 +1,94 @@
+"""A browser window that tests look at: what it complained of, where it wanted to go, how smoothly it ran."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser, Page
+
+QUIET = (
+    "--no-sandbox",
+    "--enable-unsafe-swiftshader",
+    "--enable-precise-memory-info",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+_WATCH = """
+window.tasks = [];
+new PerformanceObserver((list) => list.getEntries().forEach((e) => tasks.push([e.startTime, e.duration])))
+  .observe({entryTypes: ["longtask"]});
+"""
+_MEASURE = """async (seconds) => {
+  const begun = performance.now(), frames = [];
+  await new Promise((done) => {
+    const next = (now) => (frames.push(now), now - begun < seconds * 1000 ? requestAnimationFrame(next) : done());
+    requestAnimationFrame(next);
+  });
+  const gaps = frames.slice(1).map((t, i) => t - frames[i]);
+  const span = frames.at(-1) - frames[0];
+  return {
+    frames_per_s: (frames.length - 1) / span * 1000,
+    longest_gap_ms: Math.max(...gaps),
+    longest_task_ms: Math.max(0, ...tasks.filter(([at]) => at > begun).map(([, took]) => took)),
+    heap_mb: performance.memory.usedJSHeapSize / 1e6,
+  };
+}"""
+
+
+@dataclass
+class Screen:
+    """A window of a browser without a screen; `errors` and `outside` shall stay empty."""
+
+    browser: Browser
+    width: int = 1440
+    height: int = 900
+    errors: list[str] = field(default_factory=list)
+    outside: list[str] = field(default_factory=list)
+    page: Page = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.page = self.window()
+
+    def close(self) -> None:
+        """Close all windows."""
+        for context in self.browser.contexts:
+            context.close()
+
+    def window(self) -> Page:
+        """A further window, with nothing in common with the first."""
+        page = self.browser.new_page(viewport={"width": self.width, "height": self.height})
+        page.add_init_script(_WATCH)
+        page.on("pageerror", lambda error: self.errors.append(f"{error} {error.stack}"))
+        page.on("console", lambda line: self.errors.append(line.text) if line.type == "error" else None)
+        page.on("request", lambda request: self._request(request.url))
+        return page
+
+    def open(self, url: str, route: str, theme: str = "dark") -> Page:
+        """The page at this route."""
+        self.page.add_init_script(f"localStorage.setItem('reaf.theme', {theme!r})")
+        self.page.goto(f"{url}#{route}")
+        return self.page
+
+    def measure(self, seconds: float) -> dict[str, float]:
+        """Frames per second, longest task and heap of the next seconds."""
+        found: dict[str, float] = self.page.evaluate(_MEASURE, seconds)
+        return found
+
+    def script(self, url: str, module: str, body: str, argument: Any = None) -> Any:
+        """What `body` returns, in which `m` is a module of the page and `a` the argument."""
+        if not self.page.url.startswith(url):
+            self.page.goto(url + "#/login")
+        return self.page.evaluate(f"async (a) => {{ const m = await import('/v/fresh/{module}'); {body} }}", argument)
+
+    def shot(self, path: Path) -> Path:
+        """A picture of the window."""
+        self.page.screenshot(path=path)
+        return path
+
+    def _request(self, url: str) -> None:
+        if urlsplit(url).hostname not in ("127.0.0.1", "localhost", None):
+            self.outside.append(url)
