@@ -305,7 +305,8 @@ class Edit(Frame):
     `to` may also be "engine": its transfer functions, parameters and limits. `what` is a name that the receiver
     understands, `arguments` are plain values and arrays, `by` is the person for whom the operator asks, if it speaks
     for several. It is carried out when the participant has no step to make, and may take `timeout_s` (0: as long as a
-    step, or as building, by its kind). Answered by `edited`, or by an `error` with the same id under `edit` in its detail; then nothing has changed.
+    step, or as building, by its kind). Answered by `edited`, or by an `error` with the same id under `edit` in its
+    detail; then nothing has changed.
     """
 
     kind: ClassVar[str] = "edit"

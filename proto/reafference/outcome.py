@@ -29,14 +29,14 @@ def of_edit(number: int, what: str) -> Outcome:
 
 
 def of_full_reset(run: str) -> Outcome:
-    """The id of the run that follows `run`, once it is ready."""
-    runs = [run]
+    """The id of the run that follows `run` ("-" if that is still to be told), once it is ready."""
+    runs = [] if run == "-" else [run]
 
     def outcome(frame: Frame) -> str | None:
         match frame:
             case Welcome():
                 runs.append(frame.run)
-            case StateNote(state="ready") if runs[-1] != run:
+            case StateNote(state="ready") if len(runs) > 1:
                 return runs[-1]
             case StateNote(state="fault"):
                 raise ReafferenceError(frame.text)

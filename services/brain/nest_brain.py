@@ -252,6 +252,12 @@ class NestBrain:
         """A further group of devices; nothing else of the brain changes."""
         with self._together.stage():
             ordered = additions.added(running.plan.settings, arguments, running.shortest_ns / 1e6)
+            if self._together.size > 1:
+                # Measured with NEST 3.10: the spikes of the network change, and a later reset can crash.
+                raise BadExperiment(
+                    "add_device: NEST delivers spikes wrongly after synapses have been made in a running brain on "
+                    "several processes: write the group into experiment.toml, or run with threads only (--ranks 1)"
+                )
             nest.Cleanup()
             try:
                 devices = running.devices.extended(

@@ -39,6 +39,7 @@ class Cause(BaseModel):
     code: str
     detail: str
     source: str
+    type: str
     file: str | None
     line: int | None
     column: int | None

@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from . import people
@@ -107,12 +106,6 @@ def most_bytes(scope: Scope) -> int:
     if method == "PUT" and path.startswith(f"{API}/experiments/") and "/files/" in path:
         return MOST_FILE_BYTES
     return MOST_BODY_BYTES
-
-
-def person_in(connection: HTTPConnection) -> str:
-    """The name of whoever asks; empty if unknown."""
-    person = connection.scope.get(PERSON)
-    return person.name if person else ""
 
 
 def _is_api(path: str) -> bool:

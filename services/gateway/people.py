@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Request, Security, WebSocket
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -25,7 +25,6 @@ from reafference.errors import BadExperiment
 from .problems import Problem, not_found
 
 Role = Literal["viewer", "owner", "admin"]
-ROLES: tuple[Role, ...] = get_args(Role)
 MOST_TOKENS = 1000
 PERSON = "reafference.person"
 """Where the guard leaves the Person in the scope of a request."""

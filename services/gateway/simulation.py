@@ -284,7 +284,9 @@ class Simulation:
             return
         if await self.until(lambda: self._operator is not None or not self.occupies, _WIRES_S) and self.occupies:
             await self.operator.order("stop", reason)
-            await self.until(lambda: self.status.ended, _ANSWER_S)
+            if not await self.until(lambda: self.status.ended, _ANSWER_S) and not self.status.built:
+                # What builds a network may hear of nothing for minutes, and nothing of it is wanted any more.
+                await self.end(reason)
         self.status.put_away()
         self.changed()
 

@@ -30,6 +30,14 @@ _RTF_OVER_S = 2.0
 _SPENT = ("brain", "body", "transfer", "exchange", "wait")
 _FACTS = ("neurons", "synapses", "processes", "threads")
 _PLACE = re.compile(r"(?P<file>[^\s:'\"]+\.\w+), line (?P<line>\d+)")
+_TYPES = {
+    "script_error": "compile",
+    "bad_experiment": "loading",
+    "port_mismatch": "loading",
+    "transfer_failed": "runtime",
+    "simulator_failed": "runtime",
+    "peer_late": "timeout",
+}
 _NAMED = re.compile(r"(the )?(?P<who>brain|body|recorder)\b")
 _COLUMN = re.compile(r", column (?P<column>\d+)")
 
@@ -77,7 +85,7 @@ class Status:
     warnings: list[str] = field(default_factory=list)
     stop_asked: bool = False
     _tasks: dict[str, Task] = field(default_factory=dict)
-    _built: bool = False
+    built: bool = False
     _real_s: float = 0.0
     _heard_at: float = 0.0
     _pace: deque[tuple[float, float]] = field(default_factory=deque)
@@ -108,7 +116,7 @@ class Status:
                 return False
             case ErrorFrame():
                 self.blame(frame.code, frame.text, detail=frame.detail)
-            case Message(severity="error", type="compile" | "loading") if not self._built:
+            case Message(severity="error", type="compile" | "loading") if not self.built:
                 self.blame("script_error", frame.text, frame.source, {"file": frame.file, "line": frame.line})
             case _:
                 return False
@@ -173,7 +181,7 @@ class Status:
         elif not self.ended:
             self.state = _OF_ENGINE.get(note.state, self.state)
         if self.state in ("paused", "started"):
-            self._built = True
+            self.built = True
             self._tasks.clear()
         if self.state == "started" and self.started_at is None:
             self.started_at = stamp()
@@ -201,7 +209,7 @@ class Status:
 
     def _conclude(self, stop: RunStop) -> None:
         if stop.outcome == "reset":
-            self.state, self._built = "initialised", False
+            self.state, self.built = "initialised", False
             return
         self.stop = stop
         if stop.outcome in ("fault", "halted"):
@@ -221,7 +229,7 @@ class Status:
 
     def _break(self) -> None:
         if not self.ended:
-            self.state = "halted" if self._built else "failed"
+            self.state = "halted" if self.built else "failed"
             self.outcome = "fault"
             self.ended_at = stamp()
 
@@ -290,6 +298,7 @@ def problem(code: str, text: str, source: str, detail: Mapping[str, Any]) -> dic
         "code": code,
         "detail": text.strip(),
         "source": source or _source_of(text, file),
+        "type": _TYPES.get(code, "environment"),
         "file": Path(file).name if file else None,
         "line": int(detail.get("line") or (found["line"] if found else 0)) or None,
         "column": int(detail.get("column") or (column["column"] if column else 0)) or None,

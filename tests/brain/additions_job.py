@@ -26,8 +26,16 @@ def build():
 """
 SETTINGS = {
     "script": "brain.py",
-    "sources": {"drive": {"kind": "poisson", "targets": ["cells"], "weight": 30.0, "rate_hz": 800.0}},
-    "sinks": {"spikes": {"kind": "spike_recorder", "sources": ["cells"]}},
+    "sources": {
+        "drive": {"kind": "poisson", "targets": ["cells"], "weight": 30.0, "rate_hz": 800.0},
+        "more": {"kind": "poisson", "targets": ["each relays"], "rate_hz": 300.0},
+    },
+    "sinks": {
+        "spikes": {"kind": "spike_recorder", "sources": ["cells"]},
+        "rate": {"kind": "population_rate", "sources": ["cells", "relays"]},
+        "level": {"kind": "leaky_integrator_exp", "sources": ["each relays"]},
+        "late": {"kind": "spike_recorder", "sources": ["relays"]},
+    },
 }
 DT_NS = 20_000_000
 
@@ -77,16 +85,13 @@ def main(out, threads):
     else:
         brain = Steered(ranks, threads)
         brain.go(3)
-        brain.edit("add_device", group="rate", table={"kind": "population_rate", "sources": ["cells", "relays"]})
-        brain.edit("add_device", group="level", table={"kind": "leaky_integrator_exp", "sources": ["each relays"]})
         refused = ""
         try:
-            brain.edit("add_device", group="bad", table={"kind": "population_rate", "sources": ["nobody"]})
+            if ranks.size > 1:
+                brain.edit("add_device", group="bad", table={"kind": "population_rate", "sources": ["cells"]})
         except BadExperiment as error:
             refused = error.text
         brain.go(3)
-        brain.edit("add_device", group="more", table={"kind": "poisson", "targets": ["each relays"], "rate_hz": 300.0})
-        brain.edit("add_device", group="late", table={"kind": "spike_recorder", "sources": ["relays"]})
         brain.go(5)
         brain.edit("set_device", group="more", table={"weight": 1.0})
         brain.edit("set_device", group="level", table={"tau_m_ms": 40.0, "weight": 300.0})

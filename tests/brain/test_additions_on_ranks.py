@@ -1,4 +1,4 @@
-"""Devices are added to a brain on 1 and 2 ranks, and the brain is asked: the same comes of it, bit for bit."""
+"""A brain on 1 and 2 ranks is asked and its devices are set: the same comes of it. None can be added on 2."""
 
 from pathlib import Path
 
@@ -31,17 +31,15 @@ def test_two_ranks_give_what_one_gives(results):
     assert set(one) == set(two)
     for name in set(one) - {"processes", "memory", "refused"}:
         np.testing.assert_array_equal(two[name], one[name], err_msg=name)
-    assert "name of a population, found 'nobody'" in str(one["refused"])
-    assert str(two["refused"]) == f"{one['refused']} (on all 2 ranks)"
+    assert "run with threads only" in str(two["refused"])
 
 
-def test_what_was_added_works(results):
+def test_what_was_set_works(results):
     found = results[2]
-    assert len(found["sinks.rate"]) == 2 * 18
+    assert len(found["sinks.rate"]) == 2 * 21
     assert found["sinks.level"][-8:].min() > 0
     relays = np.isin(found["spikes.sender"], np.arange(*found["recorded"][0] + [0, 1]))
     assert relays.sum() > 50
-    assert found["spikes.time_ns"][relays].min() > 6 * 20_000_000
 
 
 def test_places_that_nest_knows_on_its_own_rank_come_together(results):

@@ -22,7 +22,7 @@ from services.gateway.templates import Templates
 from services.gateway.tools import Tools
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_S = 30
+PATIENCE_S = 60
 ROLES = {"vera": "viewer", "otto": "owner", "olga": "owner", "ada": "admin"}
 
 TOML = """\

@@ -13,7 +13,7 @@ import pytest
 
 from tests.gateway.doors import ROOT
 
-PATIENCE_S = 60
+PATIENCE_S = 120
 
 
 class Served:

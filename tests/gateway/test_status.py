@@ -70,6 +70,7 @@ def test_a_failed_launch_names_file_and_line():
         "code": "script_error",
         "detail": "transfer.py, line 7: invalid syntax\n    def f(:",
         "source": "transfer function",
+        "type": "compile",
         "file": "transfer.py",
         "line": 7,
         "column": None,

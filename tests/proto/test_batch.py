@@ -30,7 +30,9 @@ def test_a_large_part_may_be_a_view():
     assert codec.open_batch(codec.batch(1, [codec.bound(packed.parts())]))[1][0][2] == bytes(800_000)
 
 
-@pytest.mark.parametrize("data", [b"", b"\xc1", msgpack.packb(1), msgpack.packb([]), msgpack.packb([1, 2]), b"\x92\x01"])
+@pytest.mark.parametrize(
+    "data", [b"", b"\xc1", msgpack.packb(1), msgpack.packb([]), msgpack.packb([1, 2]), b"\x92\x01"]
+)
 def test_what_is_no_batch_is_a_bad_frame(data):
     with pytest.raises(BadFrame):
         codec.open_batch(data)

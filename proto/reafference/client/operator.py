@@ -2,28 +2,15 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-from .. import codec, plain
+from .. import codec, outcome
 from ..clock import Deadline
-from ..errors import PeerLate, ReafferenceError, from_code
-from ..frames import (
-    Bye,
-    Edit,
-    Edited,
-    ErrorFrame,
-    Frame,
-    Hello,
-    Order,
-    OrderKind,
-    Scope,
-    StateNote,
-    Welcome,
-)
+from ..errors import PeerLate, ReafferenceError
+from ..frames import Bye, Edit, Frame, Hello, Order, OrderKind, Scope, Welcome
+from ..outcome import Outcome
 from ..sockets import Sender, StepPeer, Waiting, Wires
-
-T = TypeVar("T")
 
 
 class Operator:
@@ -77,25 +64,15 @@ class Operator:
         timeout_s: float = 0.0,
         patience_s: float = 3600.0,
     ) -> dict[str, Any]:
-        """Change something of the participant `to` between two steps; what it says about it, by name.
+        """Change something of the participant (or "engine") `to` between two steps; what it says about it, by name.
 
         `timeout_s` is how long the edit itself may take before the run is given up: 0 for as long as a step may
         (or building, where the edit builds anew). Before that it waits for its turn.
         """
         self._edits += 1
-        number = self._edits
-        self._peer.send(Edit(id=number, to=to, what=what, arguments=arguments or {}, timeout_s=timeout_s))
-
-        def outcome(frame: Frame) -> dict[str, Any] | None:
-            match frame:
-                case Edited(id=found) if found == number:
-                    result: dict[str, Any] = plain.with_arrays(frame.result)
-                    return result
-                case ErrorFrame() if frame.detail.get("edit") == number:
-                    raise from_code(frame.code, frame.text, frame.detail)
-            return None
-
-        return self._await(outcome, f"the edit {what!r}", patience_s)
+        self._peer.send(Edit(id=self._edits, to=to, what=what, arguments=arguments or {}, timeout_s=timeout_s))
+        result: dict[str, Any] = self._await(outcome.of_edit(self._edits, what), f"the edit {what!r}", patience_s)
+        return result
 
     def reset(self, scope: Scope = "full", *, patience_s: float = 3600.0) -> None:
         """Put one simulator back to its start, or begin the whole run anew: it is then ready, and waits for `start`.
@@ -106,23 +83,7 @@ class Operator:
             self.edit(scope, "reset", patience_s=patience_s)
             return
         self.order("reset", scope=scope)
-        runs = [self.welcome.run] if self.welcome else []
-
-        def outcome(frame: Frame) -> bool | None:
-            match frame:
-                case Welcome():
-                    runs.append(frame.run)
-                case StateNote(state="ready") if len(runs) > 1:
-                    return True
-                case StateNote(state="fault"):
-                    raise ReafferenceError(frame.text)
-                case ErrorFrame() if "edit" not in frame.detail:
-                    raise from_code(frame.code, frame.text, frame.detail)
-                case Bye():
-                    raise ReafferenceError("the run ended before it could be reset: start another one")
-            return None
-
-        self._await(outcome, "the reset", patience_s)
+        self._await(outcome.of_full_reset(self._sender.run), "the reset", patience_s)
 
     def set_parameters(self, population: str, parameters: Mapping[str, Any]) -> None:
         """Give all neurons of a population these parameters: a number for all, or an array with one for each."""
@@ -178,14 +139,14 @@ class Operator:
         """Give the brain these populations, as they would stand in the experiment file."""
         return self.edit("brain", "set_populations", {"populations": dict(populations)})
 
-    def _await(self, outcome: Callable[[Frame], T | None], what: str, patience_s: float) -> T:
+    def _await(self, told: Outcome, what: str, patience_s: float) -> Any:
         """Wait for the frame that settles it; it and all others stay to be read."""
         deadline = Deadline.after_s(patience_s)
         while not deadline.passed():
             self._waiting.until(deadline.left_ms())
             for frame in self._new():
                 self._unread.append(frame)
-                settled = outcome(frame)
+                settled = told(frame)
                 if settled is not None:
                     return settled
         raise PeerLate(f"{what} had no outcome within {patience_s:g} s")

@@ -123,7 +123,7 @@ class Simulation:
         """Make so many CLE steps, one by one; it is paused then. Fewer only where the limit comes first."""
         status = self.status
         for _ in range(steps):
-            status = loaded(Status, self._door.post(*self._path, "step", patience_s=PATIENCE_S))
+            status = self._asked(lambda: self._door.post(*self._path, "step", patience_s=PATIENCE_S))
             if status.state == "started":  # a step so long that the server has answered before its end
                 status = self._watched(_Aim(lambda found: found.state != "started"), PATIENCE_S)
             _check(status)
@@ -140,6 +140,7 @@ class Simulation:
         Raises Failed when something breaks on the way, and Late after `timeout_s`, paused where it has come to.
         """
         status = self.status
+        _check(status)
         if not status.dt_s:
             raise Conflict(f"{self.id} cannot run while it is {status.state}", code="out_of_order")
         target = status.step + max(1, round(for_s / status.dt_s))
@@ -279,9 +280,18 @@ class Simulation:
             raise
 
     def _order(self, state: str) -> Status:
-        answer = self._door.put(*self._path, "state", body={"state": state}, patience_s=PATIENCE_S)
+        wish = {"state": state}
+        status = self._asked(lambda: self._door.put(*self._path, "state", body=wish, patience_s=PATIENCE_S))
         self._moved_at = time.monotonic()
-        return loaded(Status, answer)
+        return status
+
+    def _asked(self, ask: Callable[[], Any]) -> Status:
+        """The status that the server answers; where it cannot because the simulation has failed, that is the error."""
+        try:
+            return loaded(Status, ask())
+        except Conflict:
+            _check(self.status)
+            raise
 
     def _limited(self, body: Mapping[str, float]) -> Limit:
         return loaded(Limit, self._door.put(*self._path, "limit", body=dict(body), patience_s=PATIENCE_S))

@@ -1,8 +1,9 @@
 // Pictures behind the token: fetched once, kept as object URLs as long as the page lives.
 
 import { h } from "./element.js";
+import { theme } from "./theme.js";
 
-const OWN = "picture.png";
+const DARK = "picture-dark.png";
 const kept = new Map();
 
 /** An <img> that fills itself; `mark` changes when the picture does. Shows nothing where there is none. */
@@ -19,24 +20,28 @@ export function picture(api, path, { alt = "", mark = "" } = {}) {
 }
 
 /**
- * The picture of an experiment or template at `base`: the one that lies among its files, else what the server draws,
- * which is what its last run looked like.
+ * The picture of an experiment or template at `base`, as the server has it; in the dark theme the one that lies among
+ * its files for that, if there is one.
  */
 export function portrait(api, base, options = {}) {
   const frame = h("span", { class: "portrait" });
-  own(api, base).then((path) => frame.append(picture(api, path, options)));
+
+  async function hang() {
+    const dark = theme.now === "dark" && (await hasDark(api, base));
+    frame.classList.toggle("bright", theme.now === "dark" && !dark);
+    frame.replaceChildren(picture(api, dark ? `${base}/files/${DARK}` : `${base}/picture`, options));
+  }
+
+  const off = theme.on(() => (frame.isConnected ? hang() : off()));
+  hang();
   return frame;
 }
 
-const owns = new Map();
+const asked = new Map();
 
-function own(api, base) {
-  if (!owns.has(base)) {
-    owns.set(base, api.get(`${base}/files`)
-      .then((files) => (files.some((each) => each.path === OWN) ? `${base}/files/${OWN}` : `${base}/picture`))
-      .catch(() => `${base}/picture`));
-  }
-  return owns.get(base);
+function hasDark(api, base) {
+  if (!asked.has(base)) asked.set(base, api.get(`${base}/files`).then((files) => files.some((each) => each.path === DARK)).catch(() => false));
+  return asked.get(base);
 }
 
 async function fetched(api, path) {

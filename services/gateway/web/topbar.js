@@ -3,6 +3,7 @@
 import { fill, h } from "./element.js";
 import { icon, mark } from "./icons.js";
 import { menu } from "./dialog.js";
+import { askTokens } from "./entry/tokens.js";
 
 const RUNNING = new Set(["created", "initialised", "paused", "started"]);
 const EVERY_MS = 3000;
@@ -17,6 +18,7 @@ export function makeTopbar(app) {
   const search = h("input", { type: "search", placeholder: "Search experiments", "aria-label": "Search experiments", spellcheck: "false" });
   const themeButton = h("button", { class: "icon-btn", "aria-label": "Light or dark", title: "Light or dark (Shift+D)", onclick: () => app.theme.toggle() });
   const who = h("button", { class: "chip who", "aria-haspopup": "menu", onclick: () => menu(who, [
+    ...(app.me?.role === "admin" ? [{ text: "Tokens…", icon: "people", act: () => askTokens(app) }] : []),
     { text: "Sign out", icon: "close", act: () => { app.api.token = ""; app.me = null; app.go("#/login"); } },
   ]) });
   const element = h("header", { class: "topbar" },

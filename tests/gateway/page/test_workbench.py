@@ -86,6 +86,21 @@ def test_a_seam_moves_with_the_arrow_keys_and_stays_where_it_was_put(bench):
     assert body.bounding_box()["width"] == pytest.approx(wider, abs=2)
 
 
+def test_a_header_that_is_dragged_onto_another_panel_swaps_the_two(bench):
+    places = {id_: bench.locator(f".panel[data-panel={id_}]").bounding_box() for id_ in ("plots", "console")}
+    head = bench.locator(".panel[data-panel=plots] .panel-title").bounding_box()
+    bench.mouse.move(head["x"] + 10, head["y"] + 8)
+    bench.mouse.down()
+    other = places["console"]
+    bench.mouse.move(other["x"] + 100, other["y"] + 100, steps=6)
+    bench.mouse.up()
+    assert bench.locator(".panel[data-panel=plots]").bounding_box() == places["console"]
+    assert bench.locator(".panel[data-panel=console]").bounding_box() == places["plots"]
+    bench.get_by_role("button", name="Layout").click()
+    bench.get_by_role("menuitem", name="Reset layout").click()
+    assert bench.locator(".panel[data-panel=plots]").bounding_box() == places["plots"]
+
+
 @pytest.mark.parametrize(("width", "height"), [(1440, 900), (1024, 768)])
 def test_nothing_is_cut_off_and_nothing_scrolls(bench, width, height):
     bench.set_viewport_size({"width": width, "height": height})

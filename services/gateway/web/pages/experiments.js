@@ -17,6 +17,7 @@ export function open(root, params, app) {
   fill(root, h("div", { class: "column" }, problem, parts.map((part) => part.element)));
   document.title = "Experiments · Reafference";
 
+  entry.filter = (document.querySelector(".search input")?.value ?? "").trim().toLowerCase();
   let turn = 0;
   let closed = false;
   let timer = null;

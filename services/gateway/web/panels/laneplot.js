@@ -6,7 +6,6 @@ import { pointIn } from "./rates.js";
 
 const UNITS = { activation: "1", length: "mm", force: "N" };
 const FACTORS = { activation: 1, length: 1000, force: 1 };
-const LABEL_PX = 84;
 
 export class LanePlot {
   #data;
@@ -126,5 +125,3 @@ function spanOf(v, n, mode) {
   const pad = Math.max(0, (least - (high - low)) / 2);
   return [low - pad, high + pad];
 }
-
-export { LABEL_PX };

@@ -81,10 +81,10 @@ export function make(ctx) {
   }
 
   // The place becomes free when the last process has ended: a moment after the answer.
-  async function again({ experiment }) {
+  async function again({ experiment, limit }) {
     for (let turn = 0; ; turn++) {
       try {
-        return await app.api.post("simulations", { experiment }, { patience_ms: 120000 });
+        return await app.api.post("simulations", { experiment, ...(limit ? { limit: { kind: limit.kind, s: limit.s } } : {}) }, { patience_ms: 120000 });
       } catch (error) {
         if (error.code !== "busy" || turn >= 20) throw error;
         await new Promise((resolve) => setTimeout(resolve, 500));
@@ -107,5 +107,6 @@ export function make(ctx) {
 export function cause(problem, text = "") {
   if (!problem) return sentence(text);
   const where = problem.file ? [h("code", {}, problem.file), problem.line ? ` line ${problem.line}` : "", ": "] : "";
-  return [problem.source ? `${who(problem.source)}: ` : "", where, sentence(problem.detail || problem.text || text)];
+  const named = (problem.detail || problem.text || text).toLowerCase().includes(problem.source ?? "");
+  return [problem.source && !named ? `${who(problem.source)}: ` : "", where, sentence(problem.detail || problem.text || text)];
 }

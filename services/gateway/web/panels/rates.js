@@ -2,7 +2,6 @@
 
 import { h, write } from "../element.js";
 import { Lines } from "../draw/lines.js";
-import { populationColour } from "../draw/colours.js";
 import { Ring } from "../link/rings.js";
 import { NONE, telling } from "../words.js";
 
@@ -115,6 +114,3 @@ export function pointIn({ lines, cursor, values = [] }, at_s, end_s, window_s) {
   const at = cursor.hidden ? [] : lines.at(at_s);
   values.forEach((element, i) => write(element, cursor.hidden ? "" : Number.isFinite(at[i]) ? telling(at[i]) : NONE));
 }
-
-/** The colour of a band in the present theme. */
-export const colourOf = (hue) => populationColour(hue);

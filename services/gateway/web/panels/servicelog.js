@@ -20,8 +20,9 @@ export function makeServiceLog({ app, sim, store }) {
     try {
       const answer = await app.api.get(`simulations/${sim}/log/${name}`);
       const text = typeof answer === "string" ? answer : (answer?.lines ?? answer ?? []).join("\n");
-      if (text === shown) return;
-      shown = text;
+      const key = `${name}\n${text}`;
+      if (key === shown || choice.value !== name) return;
+      shown = key;
       fill(lines, text.trim() ? text.trim().split("\n").map(lineOf) : `${name} has written nothing yet`);
       lines.scrollTop = lines.scrollHeight;
     } catch (error) {

@@ -13,7 +13,6 @@ import { Raster } from "../draw/raster.js";
 import { NONE, count, telling } from "../words.js";
 
 const MOST_PER_S = 20000;
-const RIGHT_PX = 66;
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
 export function make(ctx) {
@@ -103,8 +102,8 @@ export function make(ctx) {
     const facts = ports.brain?.facts;
     if (!facts) return;
     brain = bandsOf(facts);
-    const groups = brain.groups.map(({ name, hue, bands }) => ({ name, hue, bands }));
-    const curvesOf = groups.length > 1 || !groups.length ? groups : groups[0].bands.slice(0, 8).map((band) => ({ name: band.name, hue: band.colour, bands: [band] }));
+    const { groups } = brain;
+    const curvesOf = groups.length !== 1 ? groups : groups[0].bands.slice(0, 8).map((band) => ({ name: band.name, hue: band.colour, bands: [band] }));
     curves.setGroups(curvesOf.map(({ name, hue, bands }) => ({ name, hue, places: bands.flatMap((band) => band.places), cells: bands.reduce((sum, band) => sum + band.cells, 0) })));
     const regions = [...new Set(Object.values(facts.populations ?? {}).map((one) => one.region).filter(Boolean))];
     upper.classList.toggle("deep", regions.length > 1); // longer names beside it
@@ -300,5 +299,3 @@ function table(brain, rates) {
   const body = brain.bands.map((band) => [band.group || NONE, band.name, count(band.size), count(band.cells), telling(rates.of(band.places, band.cells))]);
   return { head: ["Group", "Population", "Cells", "Recorded", "Rate, Hz"], rows: body };
 }
-
-export { RIGHT_PX };

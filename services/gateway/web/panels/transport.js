@@ -3,7 +3,7 @@
 import { h, write } from "../element.js";
 import { icon, mark } from "../icons.js";
 import { askDelete, menu, show } from "../dialog.js";
-import { NONE, clock, count, number, plural, state as stateWords } from "../words.js";
+import { NONE, clock, count, number, state as stateWords } from "../words.js";
 
 const OVER = new Set(["stopped", "failed"]);
 const RESETS = [
