@@ -413,6 +413,9 @@ def build(cells=40):
             assert (kernel["processes"], kernel["threads"]) == (ranks, threads)
             brain.create_device("noise", "poisson", targets=["quiet"], rate_hz=9000.0, weight=40.0)
             brain.run(100.0)
+            if ranks > 1:
+                with pytest.raises(client.Invalid, match="before the first step"):
+                    brain.create_device("late", "poisson", targets=["quiet"])
             return brain.spikes()
 
     def test_two_processes_spike_as_two_threads_do(self, session):

@@ -138,7 +138,9 @@ class TestTokens:
 class TestBrainFiles:
     def made(self, **more):
         given = {"script": "def build(): ...", "model": None, "tables": {}, "kernel": {"ranks": 2, "threads": 3}} | more
-        return standalone.brain_files(**given, name="b", step_ms=5.0, seed=7)
+        return standalone.brain_files(
+            standalone.brain_document(**given, name="b", step_ms=5.0, seed=7), given["script"]
+        )
 
     def test_the_experiment_has_a_brain_only_and_records_every_spike(self):
         files = self.made(tables={"parameters": {"cells": 10}, "sinks": None})

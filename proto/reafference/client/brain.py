@@ -131,13 +131,11 @@ class Brain:
 
         A source (poisson, dc, …) drives its `targets`, a sink (spike_recorder, population_rate, …) reads its
         `sources`: one device for each entry. `options` are those of the kind, as `rate_hz` and `weight`. To connect
-        further neurons, create another group.
+        further neurons, create another group. NEST takes new synapses in a running brain on one process only; on
+        several, write the group into the experiment file.
         """
-        if (targets is None) == (sources is None):
-            raise TypeError("a device has either targets (it drives neurons) or sources (it reads them): give one")
-        role = role or ("source" if targets is not None else "sink")
-        ends = {"targets": [*targets]} if targets is not None else {"sources": [*(sources or ())]}
-        self.edit("add_device", group=name, role=role, table={"kind": kind, **ends, **options})
+        role, table = device_table(kind, targets, sources, role, options)
+        self.edit("add_device", group=name, role=role, table=table)
 
     def set_device(self, name: str, **options: Any) -> None:
         """Change options of a group of devices, as `rate_hz` or `weight`; which ones, the brain says."""
@@ -173,6 +171,20 @@ class Brain:
     @staticmethod
     def _map(value: Any) -> dict[str, Any]:
         return dict(value) if isinstance(value, Mapping) else {}
+
+
+def device_table(
+    kind: str,
+    targets: Sequence[str] | None,
+    sources: Sequence[str] | None,
+    role: Literal["source", "sink"] | None,
+    options: Mapping[str, Any],
+) -> tuple[Literal["source", "sink"], dict[str, Any]]:
+    """Its role, and its table as in an experiment file. Raises TypeError unless it has either targets or sources."""
+    if (targets is None) == (sources is None):
+        raise TypeError("a device has either targets (it drives neurons) or sources (it reads them): give one")
+    ends = {"targets": [*targets]} if targets is not None else {"sources": [*(sources or ())]}
+    return role or ("source" if targets is not None else "sink"), {"kind": kind, **ends, **options}
 
 
 def _plain(value: Any) -> Any:

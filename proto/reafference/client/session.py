@@ -13,7 +13,7 @@ from .recordings import Recordings
 from .refusals import Changed, Invalid, ServerError
 from .resources import Experiment, File, Limit, Me, Server, Status
 from .simulation import Simulation
-from .standalone import StandaloneBrain, brain_files
+from .standalone import StandaloneBrain, brain_document, brain_files
 
 LAUNCH_S = 3600.0
 _UPLOAD_S = 600.0
@@ -234,15 +234,19 @@ class Session:
         """
         tables = {"parameters": parameters, "populations": populations, "sources": sources, "sinks": sinks}
         kernel = {"ranks": ranks, "threads": threads, "resolution_ms": resolution_ms}
-        made = brain_files(script, model, tables, kernel, name=name, step_ms=step_ms, seed=seed)
-        uploaded = self._door.upload("experiments", "upload", raw=zipped(made), name=name, patience_s=_UPLOAD_S)
+        document = brain_document(script, model, tables, kernel, name=name, step_ms=step_ms, seed=seed)
+        raw = zipped(brain_files(document, script))
+        uploaded = self._door.upload("experiments", "upload", raw=raw, name=name, patience_s=_UPLOAD_S)
         experiment = loaded(Experiment, uploaded)
+
+        def launch() -> Simulation:
+            return self.launch(experiment, timeout_s=timeout_s)
+
         try:
-            simulation = self.launch(experiment, timeout_s=timeout_s)
+            return StandaloneBrain(self._door, experiment.id, document, launch)
         except ServerError:
             self.delete(experiment)
             raise
-        return StandaloneBrain(self._door, simulation, experiment.id)
 
 
 def files_below(folder: Path) -> dict[str, bytes]:

@@ -1,20 +1,21 @@
 """A brain without a body, driven from a script."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 
 from ..frames import Array
 from . import tomltext
-from .brain import Brain
+from .brain import Brain, device_table
 from .door import Door
-from .refusals import Invalid
+from .refusals import Failed, Invalid
 from .resources import Status
 from .simulation import Simulation
 
+FILE = "experiment.toml"
 SCRIPT = "brain.py"
 RECORDER = "all_spikes"
 _FOR_EVER = 10**9  # steps: it ends when the script ends it
@@ -31,9 +32,10 @@ class StandaloneBrain(Brain):
     At the end of a `with` it is stopped, and its experiment with the recording deleted; `keep()` prevents the latter.
     """
 
-    def __init__(self, door: Door, simulation: Simulation, experiment: str) -> None:
-        super().__init__(door, simulation.id)
-        self.simulation, self.experiment = simulation, experiment
+    def __init__(self, door: Door, experiment: str, document: dict[str, Any], launch: Callable[[], Simulation]) -> None:
+        self.simulation, self.experiment = launch(), experiment
+        super().__init__(door, self.simulation.id)
+        self._document, self._launch = document, launch
         self._kept = False
 
     def __enter__(self) -> Self:
@@ -77,6 +79,60 @@ class StandaloneBrain(Brain):
         """Build another network from this script, in place of the present one; its time goes on."""
         self.replace(script)
 
+    def replace(self, script: str | Path) -> None:
+        """As `load_network`."""
+        super().replace(script)
+        self._write(SCRIPT, text_of(script))
+        table = self._document["brain"]
+        table["script"] = SCRIPT
+        table.pop("model", None)
+
+    def create_device(
+        self,
+        name: str,
+        kind: str,
+        *,
+        targets: Sequence[str] | None = None,
+        sources: Sequence[str] | None = None,
+        role: Literal["source", "sink"] | None = None,
+        **options: Any,
+    ) -> None:
+        """As Brain.create_device; on several processes only before the first step, for the brain is built anew then."""
+        if self._document["brain"]["ranks"] == 1:
+            super().create_device(name, kind, targets=targets, sources=sources, role=role, **options)
+            return
+        if self.simulation.status.step:
+            raise Invalid(
+                f"{name!r} cannot be created any more: on several processes, create devices before the first step, "
+                "or give them to session.brain()",
+                code="out_of_order",
+            )
+        found, table = device_table(kind, targets, sources, role, options)
+        self._rebuild(f"{found}s", name, table)
+
+    def _rebuild(self, group: str, name: str, table: Mapping[str, Any]) -> None:
+        """Build it with one more group of devices; without it again, and the error, where that cannot be."""
+        groups = self._document["brain"].setdefault(group, {})
+        if name in groups:
+            raise Invalid(f"there is a group {name!r} already: choose another name", code="conflict")
+        groups[name] = dict(table)
+        try:
+            self._begin_anew()
+        except Failed:
+            del groups[name]
+            self._begin_anew()
+            raise
+
+    def _begin_anew(self) -> None:
+        self.simulation.stop()
+        self.simulation.close()
+        self._write(FILE, tomltext.dumps(self._document).encode())
+        self.simulation = self._launch()
+        self._path = ("simulations", self.simulation.id)
+
+    def _write(self, path: str, raw: bytes) -> None:
+        self._door.write("experiments", self.experiment, "files", path, raw=raw)
+
     def spikes(self, population: str | None = None, *, since_ms: float = 0.0) -> dict[str, Array]:
         """All spikes so far, or those of one population: `time_s`, `sender` (node id), `population`."""
         found = self.simulation.csv("brain/spikes", since_s=since_ms / 1000.0)
@@ -108,7 +164,7 @@ class StandaloneBrain(Brain):
         return {"t_s": found["t_s"], **own}
 
 
-def brain_files(
+def brain_document(
     script: Path | str | None,
     model: str | None,
     tables: Mapping[str, Mapping[str, Any] | None],
@@ -117,8 +173,8 @@ def brain_files(
     name: str,
     step_ms: float,
     seed: int,
-) -> dict[str, bytes]:
-    """The files of an experiment that has a brain only. Raises Invalid unless it is a script or a model."""
+) -> dict[str, Any]:
+    """The experiment file of a brain without a body. Raises Invalid unless it is a script or a model."""
     if (script is None) == (model is None):
         raise Invalid("a brain is made from a script or from a model: give one of the two", code="invalid")
     brain: dict[str, Any] = {"model": model} if model is not None else {"script": SCRIPT}
@@ -126,8 +182,14 @@ def brain_files(
     brain |= {key: dict(table) for key, table in tables.items() if table}
     everyone = {"kind": "spike_recorder", "sources": ["*"]}
     brain["sinks"] = {RECORDER: everyone, **brain.get("sinks", {})}
-    general = {"name": name, "steps": _FOR_EVER, "step_ms": step_ms, "seed": seed}
-    files = {"experiment.toml": tomltext.dumps({"experiment": general, "brain": brain}).encode()}
-    if script is not None:
-        files[SCRIPT] = script.read_bytes() if isinstance(script, Path) else script.encode()
-    return files
+    return {"experiment": {"name": name, "steps": _FOR_EVER, "step_ms": step_ms, "seed": seed}, "brain": brain}
+
+
+def brain_files(document: Mapping[str, Any], script: Path | str | None) -> dict[str, bytes]:
+    """The files of that experiment."""
+    files = {FILE: tomltext.dumps(document).encode()}
+    return files if script is None else files | {SCRIPT: text_of(script)}
+
+
+def text_of(script: Path | str) -> bytes:
+    return script.read_bytes() if isinstance(script, Path) else script.encode()

@@ -13,7 +13,8 @@ TABLES = sorted(ROOT.glob("experiments/*/experiment.toml"))
 OPEN = """
   const element = document.createElement('div');
   window.told = [];
-  window.editor = m.makeEditor({language: 'python', value: a, onapply: () => told.push('apply'), onsave: () => told.push('save')});
+  const acts = {onapply: () => told.push('apply'), onsave: () => told.push('save')};
+  window.editor = m.makeEditor({language: 'python', value: a, ...acts});
   element.style.height = '300px';
   element.append(editor.element);
   document.body.replaceChildren(element);
@@ -101,9 +102,9 @@ def test_a_new_line_keeps_the_indentation_and_undo_takes_it_back(edit):
     page.keyboard.type("return 1")
     assert page.evaluate("editor.value") == "def f():\n    return 1"
     assert page.locator(".code-row").all_inner_texts() == ["def f():", "    return 1"]
-    for _ in range(3):
+    for _ in range(12):
         page.keyboard.press("Control+z")
-    assert page.evaluate("editor.value") in ("def f():", "def f():\n    ")
+    assert page.evaluate("editor.value") == "def f():"
 
 
 def test_control_enter_applies_and_control_s_saves(edit):

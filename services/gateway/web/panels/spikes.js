@@ -190,9 +190,12 @@ export function make(ctx) {
   function toggleGroup(name) {
     if (opened.has(name)) opened.delete(name);
     else opened.add(name);
+    again();
+  }
+
+  function again() {
     dirtyLayout = true;
     drawing.dirty();
-    numbers.dirty();
   }
 
   function openOptions() {
@@ -202,9 +205,7 @@ export function make(ctx) {
       const act = () => {
         for (const band of group.bands) on ? hidden.add(band.label) : hidden.delete(band.label);
         if (hidden.size >= brain.bands.length) hidden.clear(); // nothing at all is no picture
-        dirtyLayout = true;
-        drawing.dirty();
-        numbers.dirty();
+        again();
       };
       return { text: group.name || "All populations", checked: on, act };
     });
@@ -213,8 +214,7 @@ export function make(ctx) {
       entries.push(null, { text: all ? "Fold all groups" : "Open all groups", icon: "expand", act: () => {
         opened.clear();
         if (!all) for (const group of brain.groups) opened.add(group.name);
-        dirtyLayout = true;
-        drawing.dirty();
+        again();
       } });
     }
     menu(options, entries);
@@ -224,8 +224,7 @@ export function make(ctx) {
     spikes.hidden = spikeTools.hidden = id !== "spikes";
     deep.hidden = deepTools.hidden = id === "spikes";
     if (id === "spikes") {
-      dirtyLayout = true;
-      drawing.dirty();
+      again();
       return third?.rest?.();
     }
     if (third) return third.wake?.();
