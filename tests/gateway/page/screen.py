@@ -1,5 +1,6 @@
 """A browser window that tests look at: what it complained of, where it wanted to go, how smoothly it ran."""
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,6 @@ QUIET = (
     "--disable-component-update",
     "--disable-sync",
 )
-_WATCH = """
-window.tasks = [];
-new PerformanceObserver((list) => list.getEntries().forEach((e) => tasks.push([e.startTime, e.duration])))
-  .observe({entryTypes: ["longtask"]});
-"""
 _MEASURE = """async (seconds) => {
   const begun = performance.now(), frames = [];
   await new Promise((done) => {
@@ -33,7 +29,6 @@ _MEASURE = """async (seconds) => {
   return {
     frames_per_s: (frames.length - 1) / span * 1000,
     longest_gap_ms: Math.max(...gaps),
-    longest_task_ms: Math.max(0, ...tasks.filter(([at]) => at > begun).map(([, took]) => took)),
     heap_mb: performance.memory.usedJSHeapSize / 1e6,
   };
 }"""
@@ -61,7 +56,6 @@ class Screen:
     def window(self) -> Page:
         """A further window, with nothing in common with the first."""
         page = self.browser.new_page(viewport={"width": self.width, "height": self.height})
-        page.add_init_script(_WATCH)
         page.on("pageerror", lambda error: self.errors.append(f"{error} {error.stack}"))
         page.on("console", lambda line: self.errors.append(line.text) if line.type == "error" else None)
         page.on("request", lambda request: self._request(request.url))
@@ -74,9 +68,29 @@ class Screen:
         return self.page
 
     def measure(self, seconds: float) -> dict[str, float]:
-        """Frames per second, longest task and heap of the next seconds."""
+        """Frames per second, longest gap between two of them and heap in the next seconds."""
         found: dict[str, float] = self.page.evaluate(_MEASURE, seconds)
         return found
+
+    def busy(self, seconds: float) -> dict[str, float]:
+        """Longest task and share of a core of the page's main thread, in processor time.
+
+        Wall time would count what other processes take from this one on a busy machine.
+        """
+        self.browser.start_tracing(page=self.page, categories=["toplevel", "__metadata"])
+        self.page.wait_for_timeout(seconds * 1000)
+        events = json.loads(self.browser.stop_tracing())["traceEvents"]
+        tasks: dict[tuple[int, int], list[float]] = {}
+        for event in events:
+            if event.get("ph") == "X" and event["name"].endswith("RunTask"):
+                tasks.setdefault((event["pid"], event["tid"]), []).append(event.get("tdur", 0) / 1000)
+        mains = {
+            (event["pid"], event["tid"])
+            for event in events
+            if event.get("name") == "thread_name" and event["args"]["name"] == "CrRendererMain"
+        }
+        main = max((took for thread, took in tasks.items() if thread in mains), key=sum)
+        return {"longest_task_ms": max(main), "main_thread_share": sum(main) / 1000 / seconds}
 
     def script(self, url: str, module: str, body: str, argument: Any = None) -> Any:
         """What `body` returns, in which `m` is a module of the page and `a` the argument."""

@@ -79,10 +79,10 @@ def test_search_leaves_what_fits_and_says_when_nothing_does(door, enter):
     page = enter("otto")
     page.wait_for_selector("tr[data-id]")
     page.locator("body").press("/")
-    page.keyboard.type("husky")
+    page.keyboard.type("follow red")
     expect(page.locator(".template")).to_have_count(1)
     expect(page.locator("tr[data-id]")).to_have_count(0)
-    expect(page.get_by_text("Nothing matches “husky”")).to_be_visible()
+    expect(page.get_by_text("Nothing matches “follow red”")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.locator("tr[data-id]")).to_have_count(1)
 

@@ -1,15 +1,14 @@
 """The workbench in a real browser, on the bench with 20,000 spikes a second."""
 
 import json
-import time
 
 import pytest
 
 from tests.gateway.page.conftest import serving
 
 LIVE_MS = 30_000
-WINDOWS = 10
-WINDOW_S = 2
+WINDOWS = 4
+WINDOW_S = 4
 FRAMES_PER_S = 30
 TASK_MS = 50
 HEAP_MB = 60
@@ -169,43 +168,15 @@ def test_a_lost_connection_keeps_the_picture_and_comes_back(screen, recording):
 
 def test_thirty_frames_a_second_while_twenty_thousand_spikes_arrive(bench, screen, tmp_path):
     bench.wait_for_timeout(2000)
-    idle = idle_gap_ms(screen)
-    # Others use this machine too: what they take is not the page's, so the quietest of some windows counts.
     found = [screen.measure(WINDOW_S) for _ in range(WINDOWS)]
     best = max(found, key=lambda one: one["frames_per_s"])
-    task = min(one["longest_task_ms"] for one in found)
+    busy = screen.busy(WINDOW_S)
     spikes = float(text(bench, ".status-cell:nth-child(3)").split()[0].replace(",", ""))
-    costs = bench.get_attribute(".status-cell.end", "title")
-    report = {
-        **best,
-        "longest_task_ms": [one["longest_task_ms"] for one in found],
-        "idle_page_gap_ms": idle,
-        "spikes_per_s": spikes,
-        "views": costs,
-    }
-    print(json.dumps(report, indent=1))
+    costs = bench.get_attribute(".status-cell.end", "title").splitlines()
+    print(json.dumps({**best, **busy, "spikes_per_s": spikes, "views": costs}, indent=1))
     screen.shot(tmp_path / "bench.png")
     assert spikes > 10_000
     assert best["frames_per_s"] >= FRAMES_PER_S
-    assert task <= TASK_MS + max(0.0, idle - 17)  # what the machine does to a page with nothing to do is not ours
+    assert busy["longest_task_ms"] <= TASK_MS
     assert max(one["heap_mb"] for one in found) < HEAP_MB
     assert screen.outside == []
-
-
-def idle_gap_ms(screen):
-    """How late a frame of an empty page is at worst, at this time on this machine."""
-    page = screen.window()
-    page.goto("about:blank")
-    gap = page.evaluate(
-        """async () => {
-          const t = [], end = performance.now() + 3000;
-          await new Promise((done) => {
-            const next = (now) => (t.push(now), now < end ? requestAnimationFrame(next) : done());
-            requestAnimationFrame(next);
-          });
-          return Math.max(...t.slice(1).map((x, i) => x - t[i]));
-        }"""
-    )
-    page.close()
-    time.sleep(0.2)
-    return gap
