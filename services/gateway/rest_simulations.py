@@ -26,6 +26,16 @@ from .storage import Storage
 router = APIRouter(tags=["simulations"])
 
 _MOST_POSITIONS = 60_000
+_QUESTIONS = [
+    "functions",
+    "get_parameters",
+    "get_synapses",
+    "kernel_status",
+    "populations",
+    "positions",
+    "scene",
+    "source",
+]
 _BUS_S = 1.0  # the bus tells of a change a little later than its outcome does
 _CSV: dict[int | str, dict[str, Any]] = {200: {"description": "The rows", "content": {"text/csv": {}}}}
 _TEXT: dict[int | str, dict[str, Any]] = {200: {"description": "The lines", "content": {"text/plain": {}}}}
@@ -307,7 +317,7 @@ async def get_history(simulation: Seen) -> Any:
     frames = [one.frame for one in simulation.history.all(("engine/log", "engine/edits"))]
     return {
         "messages": [_told(frame) for frame in frames if isinstance(frame, Message)],
-        "edits": [_told(frame) for frame in frames if isinstance(frame, Change)],
+        "edits": [_told(frame) for frame in frames if isinstance(frame, Change) and frame.what not in _QUESTIONS],
     }
 
 

@@ -15,7 +15,7 @@ import structlog
 from reafference.aio import AioBus, AioOperator
 from reafference.config import Addresses, ServiceConfig
 from reafference.errors import EngineLost, OutOfOrder, ReafferenceError, from_code
-from reafference.frames import Change, FunctionsNote, OrderKind, Ports, PortsNote, RunStart
+from reafference.frames import Change, FunctionsNote, OrderKind, Ports, PortsNote, RunStart, StateNote
 from reafference.sockets import BusProxy
 
 from .as_json import listed
@@ -25,6 +25,7 @@ from .raster import Raster
 from .status import State, Status, stamp
 
 _WIRES_S = 20.0
+_BUS_S = 2.0
 _ANSWER_S = 10.0
 _RESET_S = 3600.0
 _STOP_S = 5.0
@@ -91,6 +92,8 @@ class Simulation:
         self._resetting = asyncio.Lock()
         self._log = structlog.get_logger().bind(simulation=self.id, experiment=self.experiment)
         self._told_at = 0.0
+        self._caught_up = ""
+        self._functions: tuple[int, list[dict[str, Any]]] = (-1, [])
         self._remembered: dict[str, tuple[tuple[str, int], dict[str, Any]]] = {}
 
     # --- its life ------------------------------------------------------------------------------------
@@ -135,11 +138,23 @@ class Simulation:
 
     async def _hear(self, operator: AioOperator) -> None:
         async for frame in operator.frames():
+            if isinstance(frame, StateNote) and frame.state in ("ready", "running", "paused"):
+                await self._catch_up(operator.run)
             before = self.status.state
             if self.status.hear(frame, time.monotonic()):
                 self.changed(at_once=self.status.state != before or self.status.problem is not None)
             elif self.status.refusal is not None:
                 self._changed_for_waiting()
+
+    async def _catch_up(self, run: str) -> None:
+        """The bus is slower than the engine's own word: who sees a built simulation shall also see what it is."""
+        if self._caught_up != run:
+            self._caught_up = run
+            await self.until(lambda: self._knows(run), _BUS_S)
+
+    def _knows(self, run: str) -> bool:
+        known = self.start is not None and self.start.run == run
+        return known and self.history.newest("engine/functions") is not None
 
     async def _listen(self, bus: AioBus) -> None:
         try:
@@ -208,6 +223,7 @@ class Simulation:
             return
         match decoded:
             case RunStart():
+                self._functions = (-1, [])
                 self.start, self.ports = decoded, dict(decoded.ports)
                 self.parameters = {**decoded.parameters, **self.set_parameters}
                 self.brain_script = self.brain_populations = self.brain_changed = None
@@ -244,6 +260,9 @@ class Simulation:
         Raises OutOfOrder while it has not told of any: that is not to say that there are none.
         """
         newest = self.history.newest("engine/functions")
+        since, functions = self._functions
+        if since >= 0 and (newest is None or newest.order <= since):
+            return functions  # an edit has told of them, which the bus has not yet
         note = newest.frame if newest is not None else None
         if not isinstance(note, FunctionsNote):
             raise OutOfOrder(f"the transfer functions are not known while the simulation is {self.status.state}")
@@ -316,7 +335,17 @@ class Simulation:
         self, to: str, what: str, arguments: Mapping[str, Any] | None = None, *, by: str, timeout_s: float = 0.0
     ) -> dict[str, Any]:
         """As AioOperator.edit; the outcome, by name."""
-        return await self.operator.edit(to, what, arguments or {}, by=by, timeout_s=timeout_s, patience_s=_RESET_S)
+        result = await self.operator.edit(to, what, arguments or {}, by=by, timeout_s=timeout_s, patience_s=_RESET_S)
+        if to == "engine":
+            self._remember(result)
+        return result
+
+    def _remember(self, result: Mapping[str, Any]) -> None:
+        """What the engine has answered is true at once, though the bus tells of it a moment later."""
+        if "functions" in result:
+            self._functions = (self.history.order, [dict(one) for one in result["functions"]])
+        if "parameters" in result:
+            self.parameters = dict(result["parameters"])
 
     async def reset(self, what: str, by: str) -> None:
         """Put all of it, or one part, back to its start; paused then."""

@@ -136,9 +136,9 @@ def test_another_gain_sends_the_tip_elsewhere(person, server, sim):
 
 def tip(server: Server, sim: str) -> float:
     """Where the stick's tip is along y, in metres."""
-    text = rows_of(server, sim, "body/tip")
-    column = next(name for name in text[0] if name.endswith("y"))
-    return float(text[-1][column])
+    rows = rows_of(server, sim, "body/tip")
+    column = next(name for name in rows[0] if re.search(r"\by\b", name))
+    return float(rows[-1][column])
 
 
 def rows_of(server: Server, sim: str, stream: str) -> list[dict[str, str]]:
