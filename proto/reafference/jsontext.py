@@ -16,7 +16,12 @@ _NUMBERS = {"Infinity": math.inf, "-Infinity": -math.inf, "NaN": math.nan}
 
 def dumps(value: Any, *, indent: int | None = None) -> str:
     """`value`, made of maps, lists and scalars, as JSON."""
-    return json.dumps(_throughout(value, _as_text), indent=indent, allow_nan=False)
+    return json.dumps(spelled(value), indent=indent, allow_nan=False)
+
+
+def spelled(value: Any) -> Any:
+    """`value` with the texts for numbers that JSON has no form for, for whoever makes the JSON himself."""
+    return _throughout(value, _as_text)
 
 
 def loads(text: str | bytes) -> Any:

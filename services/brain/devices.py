@@ -59,7 +59,7 @@ class Devices:
         connection.
         """
         none = cls([], [], [], Readouts([]), {}, {}, None)
-        return none.extended(settings, populations, seed=seed, delay_ms=delay_ms, begin_ns=begin_ns)
+        return none.extended(settings, populations, seed=seed, delay_ms=delay_ms, begin_ns=begin_ns, late=False)
 
     def extended(
         self,
@@ -69,8 +69,12 @@ class Devices:
         seed: int,
         delay_ms: float,
         begin_ns: int = 0,
+        late: bool = True,
     ) -> "Devices":
-        """These, and beside them those of `settings`, which are built now; the rest is as in `create`."""
+        """These, and beside them those of `settings`, which are built now; the rest is as in `create`.
+
+        `late` says that the network may have run before.
+        """
         groups = _Groups(settings, populations, seed)
         sources, sinks, readouts = groups.sources(), groups.voltage_sinks(), groups.readouts()
         switches = {**self.switches, **groups.switches}
@@ -79,8 +83,11 @@ class Devices:
         grid = Grid(settings.resolution_ns, begin_ns)
         recorders = [readout.group for readout in readouts]
         return Devices(
-            sources=[*self.sources, *(Sources(same, grid, delay_ms) for same in _by_kind(sources, SOURCE_KINDS))],
-            sinks=[*self.sinks, *(VoltageSinks(same, delay_ms) for same in _by_kind(sinks, VOLTAGE_KINDS))],
+            sources=[
+                *self.sources,
+                *(Sources(same, grid, delay_ms, late=late) for same in _by_kind(sources, SOURCE_KINDS)),
+            ],
+            sinks=[*self.sinks, *(VoltageSinks(same, delay_ms, late=late) for same in _by_kind(sinks, VOLTAGE_KINDS))],
             recorders=[*self.recorders, *recorders],
             readouts=Readouts([*self.readouts.each, *readouts]),
             switches=switches,

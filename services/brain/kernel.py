@@ -6,7 +6,7 @@ range of delays) is a `KernelSetup`, so that it can be applied again and checked
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -25,10 +25,23 @@ if _omp_num_threads is not None:
     os.environ["OMP_NUM_THREADS"] = _omp_num_threads
 nest.verbosity = nest.VerbosityLevel.ERROR
 
-__all__ = ["Delays", "KernelSetup", "leave_context", "nest", "refuse_if_prepared", "set_each", "shortest_delay_ns"]
+__all__ = [
+    "Delays",
+    "KernelSetup",
+    "copied_synapse_model",
+    "enter_context",
+    "leave_context",
+    "nest",
+    "refuse_if_prepared",
+    "set_each",
+    "shortest_delay_ns",
+]
 
 SEEDS = (1, 2**32 - 1)
 NS_PER_TIC = 1_000
+
+_ROUNDS = 1_000
+"""How many messages between the ranks a short buffer may take, about: each costs some ten microseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +76,7 @@ class KernelSetup:
     def apply(self) -> None:
         """An empty kernel with this set-up; whatever was built before is gone."""
         leave_context()
-        nest.ResetKernel()
+        _empty(nest.ResetKernel)
         self._configure()
 
     def _configure(self) -> None:
@@ -110,7 +123,7 @@ class KernelSetup:
 
         def reset_and_set_up() -> None:
             leave_context()
-            original()
+            _empty(original)
             self._configure()
 
         # Straight into the namespace: the module forbids assignment to names it does not list.
@@ -130,6 +143,66 @@ def shortest_delay_ns() -> int:
 def set_each(nodes: Any, orders: list[dict[str, Any]]) -> None:
     """`nodes.set(orders)` at a tenth of its price: NEST's own asks every node for all it has first."""
     nestkernel_api.llapi_set_nc_status(nodes._datum, orders)
+
+
+def copied_synapse_model(model: str) -> str:
+    """A synapse model like `model` under a name of its own, for synapses that come while spikes are under way.
+
+    What NEST has sent and not delivered names its synapses by their place in the table of their model, and further
+    synapses of that model move the places.
+    """
+    known = set(nest.synapse_models)
+    name = next(name for n in range(len(known) + 1) if (name := f"{model}_of_addition_{n}") not in known)
+    nest.CopyModel(model, name)
+    return name
+
+
+def enter_context(*, wired: bool) -> None:
+    """Prepare. `wired` says that nodes or synapses may have come since the last time. Called on all ranks."""
+    if wired and nest.num_processes > 1:
+        _clear_target_buffers()
+    nest.Prepare()
+
+
+def _clear_target_buffers() -> None:
+    """Let the ranks tell each other where spikes go through a very short buffer, so that the next one is a clean one.
+
+    NEST 3.10 sends the unused end of that buffer along, with what an earlier telling has left there, and the ranks
+    take it for further synapses: spikes arrive twice, or nowhere, or end the process. What a buffer gains in length
+    is zeros, which do nothing.
+    """
+    size, most = nest.buffer_size_target_data, nest.max_buffer_size_target_data
+    short = max(2 * nest.num_processes, size // _ROUNDS)
+    if size <= short:
+        return
+    _mark_as_wired()
+    nest.max_buffer_size_target_data = short
+    try:
+        nest.Prepare()
+        nest.Cleanup()
+    finally:
+        nest.max_buffer_size_target_data = most
+    _mark_as_wired()
+
+
+def _mark_as_wired() -> None:
+    """Have NEST tell the ranks anew where spikes go at the next Prepare. Makes no synapse, takes no random number."""
+    node = nest.NodeCollection([1])
+    nest.Connect(node, node, {"rule": "fixed_indegree", "indegree": 0}, {"delay": nest.min_delay})
+
+
+def _empty(reset: Callable[[], None]) -> None:
+    """An empty kernel by `reset`, on several ranks without what the last network has left in the buffers."""
+    reset()
+    if nest.num_processes == 1:
+        return
+    # NEST keeps the buffers of the network before; one of two neurons shortens them.
+    nest.verbosity = nest.VerbosityLevel.ERROR
+    neurons = nest.Create("parrot_neuron", 2)
+    nest.Connect(neurons, neurons)
+    nest.Prepare()
+    nest.Cleanup()
+    reset()
 
 
 def leave_context() -> None:

@@ -14,10 +14,10 @@ from reafference.plain import describe
 from reafference.simulator import Changed, Report, never
 from services.brain import additions, edits, facts, questions
 from services.brain.building import build, check_step
-from services.brain.device_kinds import SpikeRecorder
+from services.brain.device_kinds import FixedFrequency, SpikeRecorder
 from services.brain.devices import Devices
 from services.brain.harvest import Harvest, harvest
-from services.brain.kernel import leave_context, nest, shortest_delay_ns
+from services.brain.kernel import enter_context, leave_context, nest, shortest_delay_ns
 from services.brain.network import Network
 from services.brain.script import check_syntax
 from services.brain.selection import Ids, Population
@@ -170,7 +170,7 @@ class NestBrain:
             asked = questions.Asked(running.plan, running.network, running.populations, running.devices)
             return Changed(result=questions.ask(what, arguments, asked, self._together))
         if what == "add_device":
-            return self._add_device(running, arguments)
+            return self._add_device(running, arguments, report)
         if what == "set_device":
             return self._set_device(running, arguments)
         with self._together.stage():
@@ -182,7 +182,7 @@ class NestBrain:
             try:
                 finish = running.edits.act(what, arguments)
             finally:
-                nest.Prepare()
+                enter_context(wired=what == "stimulate")
         return Changed(result=finish(self._together))
 
     def close(self) -> None:
@@ -209,7 +209,7 @@ class NestBrain:
             check_step(plan.dt_ns, settings.resolution_ns)
         with together.stage():
             report("prepare the simulation", detail=f"{counts['neurons']:,} neurons, {counts['synapses']:,} synapses")
-            nest.Prepare()
+            enter_context(wired=True)
             recorder = devices.recorder
             taken = None if recorder is None else harvest(recorder, settings.resolution_ns)
             names = tuple(port.name for port in devices.output_ports())
@@ -248,16 +248,19 @@ class NestBrain:
             },
         )
 
-    def _add_device(self, running: _Running, arguments: Mapping[str, Any]) -> Changed:
-        """A further group of devices; nothing else of the brain changes."""
+    def _add_device(self, running: _Running, arguments: Mapping[str, Any], report: Report) -> Changed:
+        """A further group of devices; nothing else of the brain changes, but where it has to be built anew."""
+        before = {port.name for port in (*running.devices.input_ports(), *running.devices.output_ports())}
         with self._together.stage():
             ordered = additions.added(running.plan.settings, arguments, running.shortest_ns / 1e6)
-            if self._together.size > 1:
-                # Measured with NEST 3.10: the spikes of the network change, and a later reset can crash.
-                raise BadExperiment(
-                    "add_device: NEST delivers spikes wrongly after synapses have been made in a running brain on "
-                    "several processes: write the group into experiment.toml, or run with threads only (--ranks 1)"
-                )
+            # The first neuron with exact spike times makes NEST send all spikes in another way, and those that are
+            # under way are lost.
+            anew = isinstance(ordered.spec, FixedFrequency) and not nest.off_grid_spiking and running.nest_ns > 0
+        if anew:
+            plan = replace(running.plan, settings=ordered.settings, t_ns=running.t_ns)
+            ports = self._rebuild(plan, running.plan, report)
+            return Changed(result={"ports": _further(ports, before), "rebuilt": True}, ports=ports)
+        with self._together.stage():
             nest.Cleanup()
             try:
                 devices = running.devices.extended(
@@ -268,13 +271,12 @@ class NestBrain:
                     begin_ns=running.plan.t_ns,
                 )
             finally:
-                nest.Prepare()
+                enter_context(wired=True)
         with self._together.stage():
             if running.harvest is None and devices.recorder is not None:
                 running.harvest = harvest(devices.recorder, ordered.loaded.resolution_ns)
-            before = {port.name for port in (*running.devices.input_ports(), *running.devices.output_ports())}
-            ports = [p.name for p in (*devices.input_ports(), *devices.output_ports()) if p.name not in before]
-        return Changed(result={"ports": ports}, ports=self._take_devices(running, ordered, devices))
+        ports = self._take_devices(running, ordered, devices)
+        return Changed(result={"ports": _further(ports, before)}, ports=ports)
 
     def _set_device(self, running: _Running, arguments: Mapping[str, Any]) -> Changed:
         """Other options of a group of devices, as far as NEST can change them."""
@@ -419,6 +421,11 @@ def _replanned(plan: Plan, what: str, arguments: Mapping[str, Any], *, t_ns: int
                 )
             return replace(plan, settings={**plan.settings, "populations": dict(populations)})
     return plan
+
+
+def _further(ports: Ports, before: Collection[str]) -> list[str]:
+    """The names of those that were not there `before`, but for the brain's own."""
+    return [p.name for p in (*ports.inputs, *ports.outputs) if p.name not in before and p.name not in TIMING]
 
 
 def _lately(ports: tuple[Port, ...], latest: Mapping[str, Array]) -> list[Port]:

@@ -62,8 +62,11 @@ class SinkGroup:
 class VoltageSinks:
     """All sinks of one kind. Their value is the membrane voltage of a neuron that never fires."""
 
-    def __init__(self, groups: Sequence[SinkGroup], delay_ms: float) -> None:
-        """Create and connect; `delay_ms` is for the devices that give none. Raises BadExperiment."""
+    def __init__(self, groups: Sequence[SinkGroup], delay_ms: float, *, late: bool = False) -> None:
+        """Create and connect; `delay_ms` is for the devices that give none. For `late` see Wiring.
+
+        Raises BadExperiment.
+        """
         refuse_if_prepared("sinks")
         weights = [group.weights() for group in groups]
         parameters = [group.spec.parameters() for group in groups for _ in group.selections]
@@ -72,7 +75,7 @@ class VoltageSinks:
         first = 0
         for group, weight in zip(groups, weights, strict=True):
             own = devices[first : first + len(group.selections)]
-            Wiring(group.spec, weight, delay_ms, f"sinks.{group.name}").listen(own, group.selections)
+            Wiring(group.spec, weight, delay_ms, f"sinks.{group.name}", late).listen(own, group.selections)
             self._parts[group.port_name] = _Part.of(own, group)
             first += len(group.selections)
 

@@ -109,8 +109,11 @@ class SourceGroup:
 class Sources:
     """All sources of one kind."""
 
-    def __init__(self, groups: Sequence[SourceGroup], grid: Grid, delay_ms: float) -> None:
-        """Create and connect; `delay_ms` is for the devices that give none. Raises BadExperiment."""
+    def __init__(self, groups: Sequence[SourceGroup], grid: Grid, delay_ms: float, *, late: bool = False) -> None:
+        """Create and connect; `delay_ms` is for the devices that give none. For `late` see Wiring.
+
+        Raises BadExperiment.
+        """
         refuse_if_prepared("sources")
         self._groups = list(groups)
         self._grid = grid
@@ -125,7 +128,7 @@ class Sources:
         for group in groups:
             n = len(group.selections)
             self._own[group.name] = self._devices[at : at + n]
-            wiring = Wiring(group.spec, [group.spec.weight] * n, delay_ms, f"sources.{group.name}")
+            wiring = Wiring(group.spec, [group.spec.weight] * n, delay_ms, f"sources.{group.name}", late)
             wiring.drive(self._own[group.name], group.selections)
             at += n
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from services.brain.device_kinds import Delay, Receptor, Rule, port_of, signed
-from services.brain.kernel import nest
+from services.brain.kernel import copied_synapse_model, nest
 from services.brain.network import collection
 from services.brain.selection import Ids, Selection
 from services.brain.settings import bad
@@ -52,22 +52,28 @@ def reweigh(connections: Any, devices: Any, weights: Sequence[float], spec: Wire
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """The synapses of a group of devices: `weights` has one of each device. `key`: its place in `[brain]`."""
+    """The synapses of a group of devices: `weights` has one of each device. `key`: its place in `[brain]`.
+
+    `late` says that the network may have run before: then they leave the tables of its synapses alone.
+    """
 
     spec: Wired
     weights: Sequence[float]
     shortest_ms: float
     key: str
+    late: bool = False
 
     def drive(self, devices: Any, selections: Sequence[Selection]) -> None:
         """From each device to the neurons of its selection. Raises BadExperiment where NEST refuses."""
+        model = self._model()
         for part, ids, rule, weight in self._calls(selections):
-            self._connect(devices[part], collection(ids), rule, weight)
+            self._connect(devices[part], collection(ids), rule, self._synapse(model, weight))
 
     def listen(self, devices: Any, selections: Sequence[Selection]) -> None:
         """From the neurons of each selection to its device. Raises BadExperiment where NEST refuses."""
+        model = self._model()
         for part, ids, rule, weight in self._calls(selections):
-            self._connect(collection(ids), devices[part], rule, weight)
+            self._connect(collection(ids), devices[part], rule, self._synapse(model, weight))
 
     def _calls(self, selections: Sequence[Selection]) -> Iterator[tuple[slice, Ids, Rule, float]]:
         """The devices, neurons, rule and weight of each call of Connect."""
@@ -90,9 +96,16 @@ class Wiring:
             and self.weights[index - 1] == self.weights[index]
         )
 
-    def _connect(self, source: Any, target: Any, rule: Rule, weight: float) -> None:
+    def _model(self) -> str:
         try:
-            nest.Connect(source, target, self._rule(rule), self._synapse(weight))
+            return copied_synapse_model(self.spec.synapse_model) if self.late else self.spec.synapse_model
+        except nest.NESTError as error:
+            text = f"NEST refuses to add its synapses ({error}): write the group into experiment.toml"
+            raise bad(f"brain.{self.key}", text) from None
+
+    def _connect(self, source: Any, target: Any, rule: Rule, synapse: dict[str, Any]) -> None:
+        try:
+            nest.Connect(source, target, self._rule(rule), synapse)
         except nest.NESTError as error:
             raise bad(
                 f"brain.{self.key}",
@@ -107,7 +120,7 @@ class Wiring:
         }
         return {"rule": rule, **options.get(rule, {})}
 
-    def _synapse(self, weight: float) -> dict[str, Any]:
+    def _synapse(self, model: str, weight: float) -> dict[str, Any]:
         match self.spec.delay_ms:
             case None:
                 delay = self.shortest_ms
@@ -116,7 +129,7 @@ class Wiring:
             case delay:
                 pass
         return {
-            "synapse_model": self.spec.synapse_model,
+            "synapse_model": model,
             "weight": signed(weight, self.spec.receptor),
             "delay": delay,
             "receptor_type": port_of(self.spec.receptor),

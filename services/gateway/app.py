@@ -10,12 +10,12 @@ from fastapi.responses import JSONResponse
 
 from reafference import __version__, jsontext
 
-from . import pages, problems, rest_experiments, rest_people, rest_simulations, stream
+from . import pages, playback, problems, rest_experiments, rest_people, rest_simulations, stream
 from .guard import API, Guard
 from .house import Gateway
 from .problems import MEDIA_TYPE, ProblemBody
 
-ROUTERS = (rest_people.router, rest_experiments.router, rest_simulations.router, stream.router)
+ROUTERS = (rest_people.router, rest_experiments.router, rest_simulations.router, stream.router, playback.router)
 
 
 class Json(JSONResponse):

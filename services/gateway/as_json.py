@@ -9,10 +9,13 @@ from reafference import jsontext
 
 
 def listed(value: Any) -> Any:
-    """A value with lists where it has arrays."""
+    """A value with lists where it has arrays, and texts for numbers that JSON has no form for (`jsontext`)."""
     match value:
         case np.ndarray() | np.generic():
-            return value.tolist()
+            plain = value.dtype.kind != "f" or bool(np.isfinite(value).all())
+            return value.tolist() if plain else jsontext.spelled(value.tolist())
+        case float():
+            return jsontext.spelled(value)
         case Mapping():
             return {str(key): listed(item) for key, item in value.items()}
         case list() | tuple():

@@ -88,11 +88,13 @@ class History:
     def __init__(self) -> None:
         self.run = ""
         self.order = 0
+        self.cuts = 0
+        self._before_ns = 0
         self._past: set[str] = set()
         self._rings: dict[str, _Ring] = {}
 
-    def take(self, parts: Sequence[bytes]) -> BusFrame | None:
-        """Note a frame; None if it is none, or belongs to a run that is over."""
+    def take(self, parts: Sequence[bytes], came_at: float | None = None) -> BusFrame | None:
+        """Note a frame that came just now, or at `came_at`; None if it is none, or belongs to a run that is over."""
         if not parts:
             return None
         try:
@@ -102,9 +104,10 @@ class History:
         if topic.run != self.run and not self._begin(topic.run):
             return None
         ring = self._rings.get(topic.name) or self._new_ring(topic.name)
-        before = ring.frames[-1].place.t_ns if ring.frames else 0
+        before = ring.frames[-1].place.t_ns if ring.frames else self._before_ns
         self.order += 1
-        frame = BusFrame(self.order, topic.name, place, parts, before, time.monotonic())
+        came_at = time.monotonic() if came_at is None else came_at
+        frame = BusFrame(self.order, topic.name, place, parts, before, came_at)
         ring.add(frame)
         return frame
 
@@ -123,6 +126,12 @@ class History:
         found = [frame for name in names for frame in self.after(name, 0)]
         return sorted(found, key=lambda frame: frame.order)
 
+    def cut(self, t_ns: int) -> None:
+        """What comes next goes on from another time: forget all that is not kept."""
+        self.cuts += 1
+        self._before_ns = t_ns
+        self._rings = {name: ring for name, ring in self._rings.items() if name in KEPT}
+
     def settle(self) -> None:
         """Nothing comes any more: keep the newest frame of each topic, and what is kept."""
         for name, ring in self._rings.items():
@@ -135,7 +144,7 @@ class History:
         if run in self._past:
             return False  # a straggler
         self._past.add(run)
-        self.run, self._rings = run, {}
+        self.run, self._rings, self._before_ns = run, {}, 0
         return True
 
     def _new_ring(self, name: str) -> _Ring:

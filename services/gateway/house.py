@@ -1,9 +1,10 @@
 """What all routes of the server stand on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .pages import Web
 from .people import People
+from .recorded_frames import Playing
 from .simulations import Simulations
 from .storage import Storage
 from .templates import Templates
@@ -21,3 +22,4 @@ class Gateway:
     tools: Tools
     web: Web
     hosts: tuple[str, ...] = ()
+    playing: Playing = field(default_factory=Playing)

@@ -27,6 +27,7 @@ from .house import Gateway
 from .pages import WEB, Web
 from .people import People
 from .simulations import Simulations
+from .socket_protocol import PromptProtocol
 from .storage import MIB, Storage
 from .templates import Templates
 from .tools import Tools
@@ -115,7 +116,7 @@ def settings(app: Any) -> uvicorn.Config:
         log_level="warning",
         access_log=False,
         server_header=False,
-        ws="websockets-sansio",
+        ws=PromptProtocol,
         ws_max_size=_MOST_MESSAGE_BYTES,
         ws_per_message_deflate=False,
         limit_concurrency=_MOST_CONNECTIONS,

@@ -8,17 +8,19 @@ import asyncio
 import contextlib
 import json
 import math
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from reafference import codec, jsontext
 
+from .history import History
 from .people import Person, person_of_socket
-from .raster import MOST_PER_S
-from .simulation import Simulation
+from .raster import MOST_PER_S, Raster
+from .simulation import Simulation, Watcher
 from .subscription import Subscription, Wish
 
 router = APIRouter()
@@ -79,26 +81,53 @@ _messages: TypeAdapter[Subscribe | Drawn | TellStatus] = TypeAdapter(
 @router.websocket("/simulations/{sid}/stream")
 async def stream(websocket: WebSocket, sid: str) -> None:
     """Follow a simulation."""
-    offered = websocket.scope.get("subprotocols", [])
-    await websocket.accept(PROTOCOL if PROTOCOL in offered else None)
-    person = person_of_socket(websocket)
+    person = await welcomed(websocket)
     if person is None:
-        await websocket.close(_BAD_TOKEN, "this token is not known here")
         return
     simulation = next((one for one in websocket.app.state.gateway.simulations.all() if one.id == sid), None)
     if simulation is None:
         await websocket.close(_UNKNOWN, f"there is no simulation {sid}"[:100])
         return
-    await Listener(websocket, simulation, person).serve()
+    await Listener(websocket, simulation, person, partial(_status_text, simulation)).serve()
+
+
+async def welcomed(websocket: WebSocket) -> Person | None:
+    """Accept a connection; who it is, or None if it had to be closed."""
+    offered = websocket.scope.get("subprotocols", [])
+    await websocket.accept(PROTOCOL if PROTOCOL in offered else None)
+    person = person_of_socket(websocket)
+    if person is None:
+        await websocket.close(_BAD_TOKEN, "this token is not known here")
+    return person
+
+
+class Followed(Protocol):
+    """What can be listened to. `version` is another number when there is news of it; `gone` once it was deleted."""
+
+    @property
+    def history(self) -> History: ...
+    @property
+    def raster(self) -> Raster: ...
+    @property
+    def watchers(self) -> set[Watcher]: ...
+    @property
+    def gone(self) -> bool: ...
+    @property
+    def version(self) -> int: ...
+
+    def watch(self, watcher: Watcher) -> None: ...
+    def leave(self, watcher: Watcher) -> None: ...
 
 
 class Listener:
-    """One connection: what has been sent, what has been drawn."""
+    """One connection: what has been sent, what has been drawn. `told` gives the news of what is followed, as a text."""
 
-    def __init__(self, websocket: WebSocket, simulation: Simulation, person: Person) -> None:
-        self._websocket, self._simulation = websocket, simulation
+    understood: ClassVar[TypeAdapter[Any]] = _messages
+
+    def __init__(self, websocket: WebSocket, followed: Followed, person: Person, told: Callable[[], str]) -> None:
+        self._websocket, self._followed, self._told = websocket, followed, told
         self.name = person.name
-        self._subscription = Subscription(simulation.history, simulation.raster)
+        self._subscription = Subscription(followed.history, followed.raster)
         self._woken = asyncio.Event()
         self._sent = self._drawn = 0
         self._version = -1
@@ -112,13 +141,13 @@ class Listener:
 
     async def serve(self) -> None:
         """Until the listener leaves, or is stuck, or the simulation is deleted."""
-        self._simulation.watch(self)
+        self._followed.watch(self)
         receiving = asyncio.create_task(self._receive())
         sending = asyncio.create_task(self._send())
         try:
             await asyncio.wait({receiving, sending}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            self._simulation.leave(self)
+            self._followed.leave(self)
             if self._timer is not None:
                 self._timer.cancel()
             for task in (receiving, sending):
@@ -132,7 +161,7 @@ class Listener:
                 try:
                     if len(text) > _LONGEST_MESSAGE:
                         raise ValueError("it is too long")
-                    self._obey(_messages.validate_python(json.loads(text)))
+                    self._obey(self.understood.validate_python(json.loads(text)))
                 except (ValidationError, ValueError, RecursionError) as error:
                     words = f"this cannot be understood: {_first_line(error)}"
                     await self._websocket.close(_BAD_MESSAGE, words.encode()[:120].decode(errors="ignore"))
@@ -142,7 +171,7 @@ class Listener:
                     await self._websocket.close(_BAD_MESSAGE, "messages from here on are text")
                     return
 
-    def _obey(self, message: Subscribe | Drawn | TellStatus) -> None:
+    def _obey(self, message: Any) -> None:
         match message:
             case Subscribe():
                 wishes = {one.topic: one.wish() for one in message.streams}
@@ -155,7 +184,7 @@ class Listener:
 
     async def _send(self) -> None:
         with contextlib.suppress(WebSocketDisconnect, RuntimeError, TimeoutError, OSError):
-            while not self._simulation.gone:
+            while not self._followed.gone:
                 await self._woken.wait()
                 await self._my_turn()
                 self._woken.clear()
@@ -167,15 +196,15 @@ class Listener:
 
     async def _my_turn(self) -> None:
         """Wait for the next tick; many listeners have slower ones. They tick together, and share what is made."""
-        tick_s = max(1 / BATCHES_PER_S, len(self._simulation.watchers) / _ALL_BATCHES_PER_S)
+        tick_s = max(1 / BATCHES_PER_S, len(self._followed.watchers) / _ALL_BATCHES_PER_S)
         now = self._loop.time()
         await asyncio.sleep((math.floor(now / tick_s) + 1) * tick_s - now)
 
     async def _send_status(self) -> None:
-        if self._version == self._simulation.version:
+        if self._version == self._followed.version:
             return
-        self._version = self._simulation.version
-        await self._text(None, _status_text(self._simulation))
+        self._version = self._followed.version
+        await self._text(None, self._told())
 
     async def _send_missed(self) -> None:
         missed, now = self._subscription.missed, self._loop.time()

@@ -42,13 +42,16 @@ class Subscription:
     """The wishes of one listener.
 
     `missed` counts, by topic, what it wanted and nobody can give it any more; who tells it clears the count.
+    While it is `whole`, every frame counts, whatever rate was wished for.
     """
 
     history: History
     raster: Raster
     missed: dict[str, int] = field(default_factory=dict)
+    whole: bool = False
     _threads: list[_Thread] = field(default_factory=list)
     _run: str = ""
+    _cuts: int = 0
 
     def replace(self, wishes: Sequence[Wish], since: Mapping[str, int], run: str = "") -> None:
         """Want these from now on.
@@ -98,9 +101,9 @@ class Subscription:
         return min(waits, default=math.inf)
 
     def _follow_run(self) -> None:
-        if self._run != self.history.run:
-            # Another run counts its frames from the beginning.
-            self._run = self.history.run
+        if (self._run, self._cuts) != (self.history.run, self.history.cuts):
+            # Another run counts its frames from the beginning; after a cut they go on from another number.
+            self._run, self._cuts = self.history.run, self.history.cuts
             for thread in self._threads:
                 thread.seq = None
 
@@ -108,7 +111,7 @@ class Subscription:
         wish = thread.wish
         if wish.topic == RASTER:
             return self._spikes(thread, now)
-        if wish.hz > 0 and wish.topic not in KEPT:
+        if wish.hz > 0 and wish.topic not in KEPT and not self.whole:
             return self._newest(thread, now)
         taken = []
         for frame in self.history.after(wish.topic, thread.order):

@@ -3,6 +3,7 @@
 (nothing)            join the engine and record what comes on the tap
 export RUN [--out F] CSV and HDF5 of a run
 figures RUN          draw the figures its experiment asks for
+frames RUN           the frames of a run, step by step, as standard input asks for them
 overview RUN         draw overview.png
 stream RUN --topic T CSV of one stream, also while it is being recorded
 rates RUN            mean rate of each recorded population, and rhythms

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from reafference.errors import BadExperiment, ReafferenceError
+from reafference.process import die_with
 
 from . import mend, store
 from .reader import Run
@@ -36,6 +38,16 @@ def _export(given: argparse.Namespace) -> int:
     run = Run(given.run)
     for path in export(run, given.out or run.folder / "export"):
         print(path)
+    return 0
+
+
+def _frames(given: argparse.Namespace) -> int:
+    """Frames on standard output, as standard input asks for them: see replay.py."""
+    from .replay import Wishes, give_out
+
+    die_with(int(os.environ.get("REAF_PARENT_PID", "0")))
+    with contextlib.suppress(BrokenPipeError):
+        give_out(Run(given.run), Wishes(sys.stdin.fileno()), sys.stdout.buffer)
     return 0
 
 
@@ -112,6 +124,7 @@ def _verify(given: argparse.Namespace) -> int:
 _TOOLS: dict[str, Callable[[argparse.Namespace], int]] = {
     "export": _export,
     "figures": _figures,
+    "frames": _frames,
     "mend": _mend,
     "overview": _overview,
     "rates": _rates,

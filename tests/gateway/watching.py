@@ -14,17 +14,20 @@ KEPT = ("run/start", "run/ports", "run/stop", "engine/state", "engine/log", "eng
 
 
 class Listener:
-    """Connected to a simulation; a context manager. `drawing` is whether it says that it has used a batch."""
+    """Connected to a simulation, or to what else is at `path`; a context manager.
 
-    def __init__(self, url, sid, token="", *, drawing=True):
+    `drawing` is whether it says that it has used a batch.
+    """
+
+    def __init__(self, url, sid, token="", *, drawing=True, path=""):
         head = {"Authorization": f"Bearer {token}"} if token else {}
-        where = f"{url.replace('http', 'ws', 1).rstrip('/')}/api/simulations/{sid}/stream"
+        where = f"{url.replace('http', 'ws', 1).rstrip('/')}/api/{path or f'simulations/{sid}'}/stream"
         self._stack = ExitStack()
         self.socket = self._stack.enter_context(
             connect(where, additional_headers=head, compression=None, max_size=None, subprotocols=["reafference.1"])
         )
         self.drawing, self.batches = drawing, []
-        self.frames, self.texts = [], []
+        self.parts, self.frames, self.texts = [], [], []
 
     def __enter__(self):
         return self
@@ -62,6 +65,7 @@ class Listener:
             return True
         number, frames = codec.open_batch(message)
         self.batches.append(number)
+        self.parts += frames
         self.frames += [codec.decode(parts) for parts in frames]
         if self.drawing:
             self.draw()

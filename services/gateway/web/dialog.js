@@ -72,6 +72,7 @@ export function menu(anchor, entries, { align = "right" } = {}) {
   }, icon(entry.checked === undefined ? entry.icon ?? "none" : entry.checked ? "check" : "none"),
   h("span", {}, entry.text, entry.note && h("small", {}, entry.note))));
   const list = h("div", { class: "menu", role: "menu" }, items);
+  const before = document.activeElement; // after a menu that a key has opened, the next key is again for the page
   document.body.append(list);
   place(list, anchor, align);
   anchor.setAttribute("aria-expanded", "true");
@@ -98,7 +99,7 @@ export function menu(anchor, entries, { align = "right" } = {}) {
     document.removeEventListener("pointerdown", outside);
     window.removeEventListener("hashchange", close);
     anchor.setAttribute("aria-expanded", "false");
-    if (back) anchor.focus();
+    if (back && before !== document.body) before?.focus();
   }
 }
 

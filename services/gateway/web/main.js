@@ -25,13 +25,15 @@ const app = {
 
 const topbar = makeTopbar(app);
 
+const WHOLE = new Set(["workbench", "playback", "login"]);
+
 /** An empty room for a page: below the bar, or the whole window for the workbench. */
 function roomFor(name) {
   document.title = "Reafference";
   topbar.rest();
   const room = h("main", { class: `room ${name}`, id: "room", tabindex: -1 });
-  fill(page, name === "workbench" || name === "login" ? [] : topbar.element, room);
-  if (name !== "workbench" && name !== "login") topbar.wake(name);
+  fill(page, WHOLE.has(name) ? [] : topbar.element, room);
+  if (!WHOLE.has(name)) topbar.wake(name);
   return room;
 }
 

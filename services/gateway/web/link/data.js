@@ -73,6 +73,11 @@ export class Data {
     this.#worker.postMessage({ do: "now" });
   }
 
+  /** Send an order to the server over the stream. */
+  say(message) {
+    this.#worker.postMessage({ do: "say", message });
+  }
+
   /** Ask the server for the simulation as it is now. */
   status() {
     this.#worker.postMessage({ do: "status" });
@@ -104,8 +109,22 @@ export class Data {
 
   #heard(message) {
     if (message.type === "simulation") this.#store.setSimulation(message.simulation);
+    else if (message.type === "playback") this.#played(message);
     else if (message.type === "missed") this.#store.addMissed(message.topics);
     else if (message.type === "gone") this.#store.tell("final", { code: 4000 });
+  }
+
+  /** Where a recording is. After a cut, time goes on from another place: what was kept is of another one. */
+  #played(playback) {
+    if (playback.cut !== this.#store.playback?.cut) {
+      for (const waiting of this.#inbox) waiting.stacks = [];
+      for (const ring of this.#rings.values()) ring.clear();
+      this.now_s = playback.t_s;
+      if (!playback.t_s) this.#latest.clear();
+    }
+    this.#store.setPlayback(playback);
+    if (!playback.t_s) this.#rest(this.#store.ports);
+    this.#loop.wake();
   }
 
   #note(note) {

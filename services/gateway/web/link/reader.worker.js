@@ -7,7 +7,7 @@ import { Reader, decode } from "./msgpack.js";
 import { Stack } from "./stacks.js";
 
 const RETRY_S = [0.5, 1, 2, 5];
-const FINAL = new Set([4401, 4404, 4000]);
+const FINAL = new Set([4401, 4404, 4000, 4409, 4429]);
 const texts = new TextDecoder();
 
 let where = null; // {url, token}
@@ -23,6 +23,7 @@ let stacks = new Map();
 let notes = [];
 let wanted = false; // the page has asked and waits
 let hidden = false;
+let cut = -1; // of a recording: how often its time has jumped
 
 const KEPT = new Set(["run/start", "run/ports", "run/stop", "engine/state", "engine/log", "engine/edits", "engine/functions"]);
 
@@ -43,6 +44,8 @@ self.onmessage = ({ data }) => {
       hidden = data.hidden;
       if (hidden) hand();
       return subscribe();
+    case "say":
+      return send(data.message);
     case "status":
       return send({ do: "status" });
     case "now":
@@ -63,6 +66,7 @@ function connect() {
   const mine = (socket = new WebSocket(where.url, protocols));
   mine.binaryType = "arraybuffer";
   batch = told = 0;
+  cut = -1;
   mine.onopen = () => {
     tries = 0;
     report("live");
@@ -109,6 +113,12 @@ function heard(text) {
   if (message.type === "simulation" && message.simulation.run && run && message.simulation.run !== run && Object.keys(since).length) {
     since = {}; // another run counts from 0 again: what we know of the old one would hide its beginning
     subscribe();
+  }
+  if (message.type === "playback" && message.cut !== cut) {
+    cut = message.cut;
+    stacks = new Map(); // numbers from before the jump
+    notes = notes.filter(({ kind }) => kind !== "values");
+    for (const topic of ["engine/functions", "engine/state"]) delete since[topic]; // they come again as they were then
   }
   self.postMessage({ type: "text", message });
 }

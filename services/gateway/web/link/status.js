@@ -14,9 +14,11 @@ export class Store {
   connection = { state: "connecting", since: Date.now(), next_try_at: null, next_try_s: 0 };
   people = [];
   missed = 0;
+  /** Where the playback of a recording is, as the server says; null for a simulation. */
+  playback = null;
   #listeners = new Map();
 
-  /** Call `fn(value)` at each change of `kind`: simulation, start, ports, functions, message, edit, connection, progress, run. */
+  /** Call `fn(value)` at each change of `kind`: simulation, start, ports, functions, message, edit, connection, progress, run, playback, cut. */
   on(kind, fn) {
     if (!this.#listeners.has(kind)) this.#listeners.set(kind, new Set());
     this.#listeners.get(kind).add(fn);
@@ -51,6 +53,13 @@ export class Store {
 
   addMissed(topics) {
     for (const topic in topics) this.missed += topics[topic];
+  }
+
+  setPlayback(playback) {
+    const cut = this.playback?.cut !== playback.cut;
+    this.playback = playback;
+    if (cut) this.tell("cut", playback);
+    this.tell("playback", playback);
   }
 
   /** A frame that is no stream: a document, a message, a change. */

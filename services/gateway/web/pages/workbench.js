@@ -1,4 +1,4 @@
-/** The workbench: one simulation, its panels, one socket, one loop. */
+/** The workbench: one simulation, its panels, one socket, one loop. What else can be watched extends it. */
 
 import { h } from "../element.js";
 import { icon } from "../icons.js";
@@ -13,7 +13,6 @@ import { panelStates } from "../frame/states.js";
 import { make as makeRibbon } from "../panels/ribbon.js";
 import { make as makeStatusline } from "../panels/statusline.js";
 import { make as makeTransport } from "../panels/transport.js";
-import { open as openPlayback } from "./playback.js";
 
 const PANELS = [
   ["body", "Body"],
@@ -25,15 +24,16 @@ const PANELS = [
 const PLACES = { spikes: "brain" }; // the place in the layout where it has another name
 const KEY_OF = { E: "scripts", L: "console" };
 
-/** Open the workbench of `params.sim`, or a recording. */
+/** Open the workbench of `params.sim`. */
 export function open(root, params, app) {
-  return params.recording ? openPlayback(root, params, app) : new Workbench(root, params, app);
+  return new Workbench(root, params, app);
 }
 
-class Workbench {
-  constructor(root, { sim, panel: first }, app) {
+export class Workbench {
+  constructor(root, { sim, recording, panel: first }, app) {
     this.app = app;
     this.sim = sim;
+    this.recording = recording;
     this.root = root;
     this.off = [];
     this.parts = [];
@@ -45,7 +45,7 @@ class Workbench {
   }
 
   async begin(first) {
-    const simulation = await this.app.api.get(`simulations/${encodeURIComponent(this.sim)}`);
+    const simulation = await this.look();
     if (this.closed) return;
     this.store.setSimulation(simulation);
     document.title = `${simulation.title || simulation.experiment} – Reafference`;
@@ -64,11 +64,25 @@ class Workbench {
     this.react();
   }
 
+  /** What is watched, as a Simulation. */
+  look() {
+    return this.app.api.get(this.path());
+  }
+
+  /** The bar above it all. */
+  bar(ctx) {
+    return makeTransport(ctx);
+  }
+
+  play() {
+    return this.app.api.put(`${this.path()}/state`, { state: "started" });
+  }
+
   build() {
     const spikes = () => this.made?.spikes?.spikes_per_s ?? NaN;
     const latest = () => this.data.latest("engine/profile") ?? this.data.latest("body/joints");
     const common = { app: this.app, sim: this.sim, api: this.app.api, store: this.store, data: this.data, loop: this.loop, editable: () => this.editable() };
-    const transport = makeTransport({ ...common, layout: this.layoutFace(), view: { now_s: () => this.data.now_s, status: () => this.data.status() } });
+    const transport = this.bar({ ...common, layout: this.layoutFace(), view: { now_s: () => this.data.now_s, status: () => this.data.status() } });
     const ribbon = makeRibbon(common);
     const status = makeStatusline({ ...common, view: { step: () => (latest()?.step >= 0 ? latest().step : undefined), spikes_per_s: spikes } });
     this.notice = h("div", { class: "notice-host" });
@@ -80,7 +94,7 @@ class Workbench {
   /** Fill the panels; one that cannot be loaded says so and leaves the others alone. */
   async fill() {
     this.made = {};
-    const base = { app: this.app, sim: this.sim, api: this.app.api, store: this.store, data: this.data, loop: this.loop, view: this.view, front: (id) => this.layout.front(id) };
+    const base = { app: this.app, sim: this.sim, recording: this.recording, api: this.app.api, store: this.store, data: this.data, loop: this.loop, view: this.view, front: (id) => this.layout.front(id) };
     Object.defineProperty(base, "editable", { get: () => this.editable(), enumerable: true });
     const ctxOf = (panel) => Object.defineProperties({ panel }, Object.getOwnPropertyDescriptors(base));
     await Promise.all(PANELS.map(async ([id]) => {
@@ -137,7 +151,7 @@ class Workbench {
     const runs = simulation.state === "started" && connection.state === "live";
     this.loop.keep(runs);
     if (runs) this.view.look(null);
-    this.states ??= panelStates({ panels: this.panels, store: this.store, data: this.data, play: () => this.app.api.put(`simulations/${encodeURIComponent(this.sim)}/state`, { state: "started" }) });
+    this.states ??= panelStates({ panels: this.panels, store: this.store, data: this.data, play: () => this.play() });
     this.states();
     if (this.before && this.before !== simulation.state) this.app.announce(`The run is ${simulation.state}`);
     this.before = simulation.state;
@@ -149,9 +163,13 @@ class Workbench {
   }
 
   address() {
-    const url = new URL(`${this.app.api.base}/simulations/${encodeURIComponent(this.sim)}/stream`, location.href);
+    const url = new URL(`${this.app.api.base}/${this.path()}/stream`, location.href);
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
     return url.href;
+  }
+
+  path() {
+    return `simulations/${encodeURIComponent(this.sim)}`;
   }
 
   layoutFace() {

@@ -37,7 +37,10 @@ class Body {
       ctx.loop.add({ name: "body", hz: HZ, heavy: true, draw: () => this._draw() }),
       ctx.loop.add({ name: "body numbers", hz: NUMBERS_HZ, draw: () => this._numbers() }),
     ];
+    const reset = () => this.reset();
+    document.addEventListener("reaf:camera", reset);
     this.off = [
+      () => document.removeEventListener("reaf:camera", reset),
       ctx.store.on("ports", () => this._arrange()),
       ctx.app.theme.on(() => this._look()),
       ...[...STREAMS, ...MUSCLES].map((topic) => ctx.data.on(topic, () => this._dirty())),

@@ -21,7 +21,7 @@ export function make(ctx) {
     drawing.dirty();
   });
   const add = h("button", { class: "icon-btn", type: "button", "aria-label": "Add curve", title: "Add curve…", onclick: () => addCurve(ctx, more) }, icon("plus"));
-  const csv = h("button", { class: "btn quiet csv", type: "button", "aria-haspopup": "menu", onclick: openCsv }, icon("download"), h("span", { class: "roomy" }, "CSV"));
+  const csv = h("button", { class: "btn quiet csv", type: "button", "aria-label": "CSV", title: "Values as a table (CSV)", "aria-haspopup": "menu", onclick: openCsv }, icon("download"), h("span", { class: "roomy" }, "CSV"));
   panel.tools.prepend(modes.root, csv, add);
   const host = h("div", { class: "plots" });
   panel.body.append(host);

@@ -31,6 +31,7 @@ export function make({ store, data, loop }) {
         write(values[name], NONE);
       }
       tick.style.left = "80%";
+      track.setAttribute("aria-label", "No step yet");
       return;
     }
     const parts = shares(mean);

@@ -64,6 +64,7 @@ export function make(ctx) {
     data.on("brain/raster", take),
     store.on("ports", setBrain),
     store.on("run", forget),
+    store.on("cut", forget),
     app.theme.on(() => {
       dirtyLayout = true;
       for (const one of [drawing, numbers, lines]) one.dirty();

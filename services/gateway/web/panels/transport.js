@@ -19,7 +19,7 @@ export function make({ app, sim, api, store, loop, layout, view, editable }) {
   const play = button("play", "Play", "Space", () => toggle(), "primary");
   const step = button("step", "One step", ".", () => once());
   const stop = button("stop", "Stop", "Shift+S", () => askStop());
-  const reset = h("button", { class: "btn quiet reset", type: "button", "aria-haspopup": "menu", title: "Reset (R)", onclick: () => openReset() },
+  const reset = h("button", { class: "btn quiet reset", type: "button", "aria-label": "Reset", "aria-haspopup": "menu", title: "Reset (R)", onclick: () => openReset() },
     icon("reset"), h("span", { class: "wide-only" }, "Reset"), icon("down"));
   const name = h("a", { class: "run-name", href: "#/" });
   const origin = h("span", { class: "run-origin" });

@@ -8,7 +8,6 @@ import { NONE, bytes, count, day, ended, number, seconds } from "../words.js";
 export function open(root, { recording: { experiment, rec } }, app) {
   const path = `experiments/${encodeURIComponent(experiment)}/recordings/${encodeURIComponent(rec)}`;
   const page = { path, experiment, rec, app, root, urls: [], closed: false };
-  root.classList.add("recording");
   fill(root, h("p", { class: "workbench-wait" }, "Reading the recording…"));
   show(page).catch((error) => {
     if (page.closed || error.status === 401) return;
@@ -30,8 +29,9 @@ async function show(page) {
   document.title = `Recording ${page.rec} – Reafference`;
   const back = h("a", { class: "btn quiet", href: `#/x/${encodeURIComponent(experiment)}` }, icon("left"), experiment);
   const outcome = ended(recording);
+  const play = h("a", { class: "btn primary recording-play", href: `#/play/${encodeURIComponent(experiment)}/${encodeURIComponent(page.rec)}` }, icon("play"), "Play");
   fill(root,
-    h("header", { class: "recording-head" }, back, h("h1", {}, recording.title || experiment), h("span", { class: `chip dot ${outcome.kind}` }, outcome.text)),
+    h("header", { class: "recording-head" }, back, h("h1", {}, recording.title || experiment), h("span", { class: `chip dot ${outcome.kind}` }, outcome.text), play),
     recording.text && h("p", { class: "recording-text" }, recording.text),
     h("dl", { class: "recording-facts" }, facts(recording, summary).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
     await picture(page, recording),
