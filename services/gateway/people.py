@@ -79,6 +79,11 @@ class People:
         return _Everyone()
 
     @property
+    def asked_for(self) -> bool:
+        """Whether a token is needed."""
+        return True
+
+    @property
     def empty(self) -> bool:
         """Whether nobody has a token yet."""
         return not self._tokens
@@ -131,6 +136,10 @@ class People:
 class _Everyone(People):
     def __init__(self) -> None:
         super().__init__(Path(os.devnull))
+
+    @property
+    def asked_for(self) -> bool:
+        return False
 
     def find(self, secret: str) -> Person | None:
         return Person("you", "admin")

@@ -13,6 +13,7 @@ from . import paths
 
 SUMMARY = "summary.json"
 OVERVIEW = "overview.png"
+RECORDING = "recording.mcap"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,4 +88,7 @@ def _of(told: dict[str, Any], key: str, kind: Any, otherwise: Any) -> Any:
 
 
 def _counts(entry: os.DirEntry[str]) -> bool:
-    return entry.is_dir(follow_symlinks=False) and not paths.flaw_of(entry.name)
+    """A run that was not to be recorded leaves a folder too, with its profile."""
+    if not entry.is_dir(follow_symlinks=False) or paths.flaw_of(entry.name):
+        return False
+    return any((Path(entry.path) / name).exists() for name in (RECORDING, SUMMARY))

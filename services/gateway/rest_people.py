@@ -16,12 +16,13 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,3
 
 
 class Health(BaseModel):
-    """The server works."""
+    """The server works; `tokens` says whether it asks for them."""
 
     status: str
     service: str
     version: str
     protocol: str
+    tokens: bool
 
 
 class Me(BaseModel):
@@ -54,9 +55,15 @@ class TokenMade(TokenShown):
 
 
 @router.get("/health", openapi_extra={"security": []})
-def health() -> Health:
+def health(request: Request) -> Health:
     """Whether the server works; needs no token."""
-    return Health(status="ok", service="gateway", version=__version__, protocol=".".join(map(str, PROTOCOL)))
+    return Health(
+        status="ok",
+        service="gateway",
+        version=__version__,
+        protocol=".".join(map(str, PROTOCOL)),
+        tokens=_people(request).asked_for,
+    )
 
 
 @router.get("/me")

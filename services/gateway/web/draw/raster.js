@@ -73,7 +73,7 @@ export class Raster {
   clear() {
     this.#first = this.#next = this.#todo = 0;
     this.#gaps = [];
-    this.t_s = 0;
+    this.t_s = this.end_s = 0;
     this.#head = -1;
   }
 
@@ -86,7 +86,7 @@ export class Raster {
   draw(still = false) {
     if (!this.y.length) return;
     const last = this.#columnOf(this.t_s);
-    if (this.#head < 0 || last - this.#head > this.#columns.width) return this.replay(this.t_s, still);
+    if (this.#head < 0 || last < this.#head || last - this.#head > this.#columns.width) return this.replay(this.t_s, still);
     if (last > this.#head || this.#todo < this.#next) this.#paint(this.#head, last, Math.max(this.#todo, this.#first));
     this.end_s = this.t_s;
     this.#show(last, still);

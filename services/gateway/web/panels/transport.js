@@ -31,7 +31,7 @@ export function make({ app, sim, api, store, loop, layout, view, editable }) {
     left: face("Left", "s", "", () => extend()),
   };
   const watchers = h("span", { class: "chip watchers", title: "Who watches" }, icon("eye"), h("span", {}));
-  const arrange = h("button", { class: "btn", type: "button", "aria-haspopup": "menu", onclick: () => openLayout() }, icon("sliders"), h("span", { class: "wide-only" }, "Layout"));
+  const arrange = h("button", { class: "btn", type: "button", "aria-haspopup": "menu", onclick: () => layoutMenu(arrange, layout) }, icon("sliders"), h("span", { class: "wide-only" }, "Layout"));
   const cluster = h("a", { class: "icon-btn", href: "#/cluster", "aria-label": "Cluster", title: "Cluster" }, icon("server"));
   const themeButton = h("button", { class: "icon-btn", type: "button", "aria-label": "Light or dark", title: "Light or dark (Shift+D)", onclick: () => app.theme.toggle() });
   const problem = h("span", { class: "order-problem", role: "alert" });
@@ -133,11 +133,6 @@ export function make({ app, sim, api, store, loop, layout, view, editable }) {
     menu(reset, [...entries, null, { text: "Camera view", note: "Only on this page", icon: "eye", act: () => document.dispatchEvent(new CustomEvent("reaf:camera")) }], { align: "left" });
   }
 
-  function openLayout() {
-    const panels = layout.names().map(([id, label]) => ({ text: label, checked: !layout.isHidden(id), act: () => layout.hide(id, !layout.isHidden(id)) }));
-    menu(arrange, [...panels, null, { text: "Reset layout", icon: "reset", act: () => layout.reset() }]);
-  }
-
   function extend() {
     const limit = store.simulation?.limit;
     if (!editable()) return;
@@ -176,8 +171,14 @@ function set(button, able) {
   if (button.disabled === able) button.disabled = !able;
 }
 
+/** The menu of panels that can be shown and hidden. */
+export function layoutMenu(anchor, layout) {
+  const panels = layout.names().map(([id, label]) => ({ text: label, checked: !layout.isHidden(id), act: () => layout.hide(id, !layout.isHidden(id)) }));
+  menu(anchor, [...panels, null, { text: "Reset layout", icon: "reset", act: () => layout.reset() }]);
+}
+
 /** A clock face: a label above a number with its unit. */
-function face(label, unit, size = "", onclick) {
+export function face(label, unit, size = "", onclick) {
   const head = h("span", { class: "face-label" }, label);
   const value = h("span", { class: "face-value" }, NONE);
   const root = h(onclick ? "button" : "div", { class: `face ${size}`, type: onclick ? "button" : null, title: onclick ? "Change the limit" : null, onclick },
