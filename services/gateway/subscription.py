@@ -140,6 +140,8 @@ class Subscription:
         shown = thread.level.follow(rate_per_s, now)
         for frame in frames:
             self._pass(thread, frame, count=True)
+        if self.whole:
+            return [(frame.order, self.raster.bound([frame], shown)) for frame in frames]
         return [(frames[-1].order, self.raster.bound(frames, shown))]
 
     def _pass(self, thread: _Thread, frame: BusFrame, *, count: bool) -> None:

@@ -38,7 +38,7 @@ SETTINGS = {
     },
     "sinks": {
         "spikes": {"kind": "spike_recorder", "sources": ["cells"]},
-        "rate": {"kind": "population_rate", "sources": ["cells", "relays"]},
+        "rate": {"kind": "population_rate", "sources": ["cells[0:50]", "relays"]},
         "level": {"kind": "leaky_integrator_exp", "sources": ["each relays"]},
         "late": {"kind": "spike_recorder", "sources": ["relays"]},
         "some": {"kind": "leaky_integrator_alpha", "sources": ["cells[0:20]", "cells[100:120]"]},
@@ -105,6 +105,9 @@ def edited(brain):
     brain.edit("reset")
     brain.go(3)
     brain.edit("add_device", group="fourth", table={"kind": "leaky_integrator_exp", "sources": ["cells[100:200]"]})
+    brain.go(3)
+    beat = {"kind": "fixed_frequency", "targets": ["cells"], "weight": 300.0, "rate_hz": 40.0}
+    assert brain.edit("add_device", group="beat", table=beat)["rebuilt"]
     brain.go(3)
     brain.edit("replace_brain", script=OTHER)
     brain.go(3)

@@ -68,6 +68,48 @@ def test_an_added_sink_leaves_everything_else_as_it_was(brain, bench, quiet, tab
         np.testing.assert_array_equal(found, expected)
 
 
+BUSY = """
+    import nest
+
+    def build():
+        cells = nest.Create("iaf_psc_alpha", 300, {"I_e": nest.random.uniform(350.0, 500.0)})
+        once = {"rule": "fixed_indegree", "indegree": 1}
+        nest.Connect(cells[:150], cells, once, {"weight": 150.0, "delay": nest.random.uniform(1.0, 3.0)})
+        nest.Connect(cells[150:], cells, once, {"weight": -150.0, "delay": nest.random.uniform(1.0, 3.0)})
+        return {"cells": cells}
+"""
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_an_added_sink_leaves_spikes_that_are_under_way_as_they_were(brain, bench, threads):
+    # Many cells have no target at all; the new synapses of those come between the others.
+    settings = {"sinks": {"spikes": {"kind": "spike_recorder", "sources": ["cells"]}}}
+    own = ("spikes.sender", "spikes.time_ns")
+    bench.prepare(settings, script=BUSY, threads=threads)
+    alone = outputs_of(brain.run(12), *own)
+    bench.prepare(settings, script=BUSY, threads=threads)
+    steps = []
+    for group in ("one", "two", "three"):
+        steps += brain.run(3)
+        brain.edit("add_device", group=group, table={"kind": "population_rate", "sources": ["cells"]})
+    found = outputs_of([*steps, *brain.run(3)], *own)
+    assert len(alone[0]) > 1000
+    for one, other in zip(found, alone, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_the_first_source_with_exact_spike_times_needs_a_brain_that_is_built_anew(brain, bench):
+    beat = {"kind": "fixed_frequency", "targets": ["B"], "weight": 2000.0}
+    level = {"kind": "population_rate", "sources": ["B"]}
+    brain.run(5)
+    assert brain.edit("add_device", group="beat", table=beat) == {"ports": ["beat"], "rebuilt": True}
+    assert brain.edit("add_device", group="more", table=beat) == {"ports": ["more"]}
+    assert brain.edit("add_device", group="level", table=level) == {"ports": ["sinks.level"]}
+    assert brain.run(20, beat=[100.0])[-1]["sinks.level"][0] > 50
+    bench.prepare(SETTINGS, script=SCRIPT)
+    assert brain.edit("add_device", group="beat", table=beat) == {"ports": ["beat"]}  # it has not run yet
+
+
 def test_an_added_sink_reads_what_one_of_the_experiment_reads(brain, bench):
     whole = {**SETTINGS, "sinks": {**SETTINGS["sinks"], "more": RATE}}
     bench.prepare(whole, script=SCRIPT)

@@ -51,7 +51,7 @@ def test_added_sinks_read_the_brain(results):
 
 def test_what_was_set_works(results):
     found = results[2]
-    assert len(found["sinks.rate"]) == 2 * 33
+    assert len(found["sinks.rate"]) == 2 * 36
     assert found["sinks.level"][-8:].min() > 0
     relays = np.isin(found["spikes.sender"], np.arange(*found["recorded"][0] + [0, 1]))
     assert relays.sum() > 50

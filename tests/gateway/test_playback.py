@@ -1,16 +1,16 @@
 """Playing a recording: the stream of a simulation, from a file, with a hand on its time."""
 
-import json
+import itertools
 import shutil
 import subprocess
 import sys
 import time
 
-import numpy as np
 import pytest
 from websockets.exceptions import ConnectionClosed
 
 from reafference import codec
+from reafference.topics import Topic
 from services.gateway.recorded_frames import Playing
 from services.recorder.store import read, recording_of
 
@@ -87,13 +87,13 @@ def viewer(door, path, *topics, **more):
     return Viewer(door, path, **more).subscribe(*FIRST, *topics)
 
 
-def processes():
-    """Command lines of the tools that read recordings for playback."""
-    listed = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
-    return [line for line in listed.splitlines() if "services.recorder frames" in line and "r1" in line]
+def tools_of(door):
+    """The processes that read recordings of this server."""
+    listed = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
+    return [line for line in listed.splitlines() if "services.recorder frames" in line and str(door.home) in line]
 
 
-def test_what_is_kept_comes_first_and_nothing_moves_until_it_is_told_to(door, path, recording):
+def test_what_is_kept_comes_first_and_nothing_moves_until_it_is_told_to(door, path):
     with viewer(door, path, "body/joints") as one:
         one.until(lambda: one.of("run/stop") and one.place["to_s"])
         one.listen(0.5)
@@ -107,26 +107,151 @@ def test_what_is_kept_comes_first_and_nothing_moves_until_it_is_told_to(door, pa
 
 def test_every_frame_is_the_one_in_the_recording_byte_by_byte(door, path, written):
     streams = ("body/joints", "body/links", "brain/spikes", "engine/clock", "engine/inputs/body")
-    parts = []
-
-    class Keeping(Viewer):
-        def take(self, seconds):
-            before = codec.open_batch
-            codec.open_batch = lambda data: kept(before(data))
-            try:
-                return super().take(seconds)
-            finally:
-                codec.open_batch = before
-
-    def kept(opened):
-        parts.extend(opened[1])
-        return opened
-
-    with Keeping(door, path) as one:
-        one.subscribe(*FIRST, *streams).say(do="play", speed=20)
+    with viewer(door, path, *streams) as one:
+        one.say(do="play", speed=20)
         one.until(lambda: len(one.of("engine/clock")) == STEPS)
     got = {}
-    for topic, *rest in parts:
-        got.setdefault(topic.decode().split("/", 1)[1].rstrip("/"), {})[codec.place([topic, *rest]).seq] = rest
+    for topic, *rest in one.parts:
+        got.setdefault(Topic.parse(topic).name, {})[codec.place([topic, *rest]).seq] = rest
     for topic in (*streams, "run/start", "run/stop"):
         assert got[topic] == written[topic], topic
+
+
+def test_it_goes_where_it_is_told_with_the_seconds_before(door, path):
+    with viewer(door, path, "engine/clock", {"topic": "body/joints", "hz": 2}) as one:
+        one.seek(5.0)
+        assert one.times("engine/clock") == pytest.approx([1.0 + STEP_S * k for k in range(1, 201)])
+        assert one.times("body/joints") == one.times("engine/clock")  # a rate is for what moves
+        assert one.place["t_s"] == pytest.approx(5.0)
+        assert not one.place["playing"]
+        one.listen(0.5)
+        assert one.times("engine/clock")[-1] == pytest.approx(5.0)
+
+
+def test_a_time_within_a_step_is_the_beginning_of_that_step(door, path):
+    with viewer(door, path, "engine/clock") as one:
+        one.say(do="seek", t_s=1.039)
+        one.until(lambda: one.place["t_s"] == pytest.approx(1.02))
+        one.say(do="seek", t_s=1e9)
+        one.until(lambda: one.place["t_s"] == pytest.approx(TO_S))
+
+
+def test_after_going_back_the_same_frames_come_again_and_none_is_missed(door, path):
+    with viewer(door, path, "engine/clock", "body/joints") as one:
+        first = one.seek(2.0).of("body/joints")
+        one.seek(4.0)
+        again = one.seek(2.0).of("body/joints")
+        assert [seq for seq, _ in again] == [seq for seq, _ in first] == list(range(100))
+        assert not any(text["type"] == "missed" for text in one.texts)
+
+
+def test_the_raster_after_a_jump_covers_exactly_the_seconds_before(door, path, written):
+    with viewer(door, path, "engine/clock", {"topic": "brain/raster", "most_per_s": 1e6}) as one:
+        one.seek(5.5)
+        rasters = [frame.arrays for _, frame in one.of("brain/raster")]
+    bounds = [(int(each["t0_ns"]), int(each["t1_ns"])) for each in rasters]
+    assert bounds[0][0] == 1_500_000_000
+    assert bounds[-1][1] == 5_500_000_000
+    assert all(before[1] == after[0] for before, after in itertools.pairwise(bounds))
+    spikes = [codec.decode([b"-/brain/spikes/", *parts]).frame for parts in written["brain/spikes"].values()]
+    expected = sum(len(frame.arrays["sender"]) for frame in spikes if 1_500_000_000 < frame.t_ns <= 5_500_000_000)
+    assert sum(len(each["cell"]) for each in rasters) == expected > 0
+
+
+@pytest.mark.parametrize("speed", [1.0, 4.0])
+def test_it_plays_at_the_speed_that_was_asked_for(door, path, speed):
+    with viewer(door, path, "engine/clock") as one:
+        one.say(do="play", speed=speed)
+        one.until(lambda: one.times("engine/clock"))
+        begun, from_s = time.monotonic(), one.times("engine/clock")[-1]
+        one.listen(1.0)
+        passed_s = time.monotonic() - begun
+        assert (one.times("engine/clock")[-1] - from_s) / passed_s == pytest.approx(speed, rel=0.3)
+        assert one.place["speed"] == speed
+
+
+def test_it_stops_at_the_end_and_begins_again(door, path):
+    with viewer(door, path, "engine/clock") as one:
+        one.seek(TO_S - 0.1)
+        one.say(do="play", speed=1)
+        one.until(lambda: one.place["t_s"] == pytest.approx(TO_S) and not one.place["playing"])
+        one.frames = []
+        one.say(do="play", speed=4)
+        one.until(lambda: one.times("engine/clock"))
+        assert one.times("engine/clock")[0] == pytest.approx(STEP_S)
+
+
+def test_a_pause_holds_it_where_it_is(door, path):
+    with viewer(door, path, "engine/clock") as one:
+        one.say(do="play", speed=1)
+        one.until(lambda: len(one.of("engine/clock")) > 5)
+        one.say(do="pause")
+        one.until(lambda: not one.place["playing"])
+        held = one.place["t_s"]
+        one.listen(0.6)
+        assert one.times("engine/clock")[-1] == pytest.approx(held)
+
+
+def test_many_jumps_in_a_row_end_at_the_last(door, path):
+    with viewer(door, path, "engine/clock") as one:
+        for t_s in (1.0, 5.0, 2.0, 4.0, 3.0):
+            one.say(do="seek", t_s=t_s)
+        one.until(lambda: one.place["t_s"] == pytest.approx(3.0) and one.times("engine/clock")[-1:] == [3.0])
+        one.listen(0.5)
+        assert one.times("engine/clock")[-1] == 3.0
+
+
+def test_the_tool_ends_with_its_viewer(door, path):
+    with viewer(door, path) as one:
+        one.until(lambda: one.of("run/stop"))
+        assert len(tools_of(door)) == 1
+    deadline = time.monotonic() + PATIENCE_S
+    while tools_of(door):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_only_so_many_are_played_at_a_time(door, path):
+    door.gateway.playing = Playing(most=1)
+    try:
+        with viewer(door, path) as one:
+            one.until(lambda: one.of("run/start"))
+            assert refused(door, path) == (4429, "1 recordings are being played: close one, or come back later")
+        deadline = time.monotonic() + PATIENCE_S
+        while tools_of(door):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        with viewer(door, path) as one:
+            one.until(lambda: one.of("run/start"))
+    finally:
+        door.gateway.playing = Playing()
+
+
+def refused(door, path, name="vera"):
+    """Code and reason with which a connection is closed."""
+    with Viewer(door, path, name) as one, pytest.raises(ConnectionClosed) as closed:
+        one.listen(PATIENCE_S)
+    return closed.value.rcvd.code, closed.value.rcvd.reason
+
+
+def test_what_is_not_there_or_cannot_be_played_says_so(door, path):
+    assert refused(door, path.replace("r1", "r2"))[0] == 4404
+    empty = door.home / path.replace("r1", "r3")
+    empty.mkdir()
+    code, reason = refused(door, path.replace("r1", "r3"))
+    assert code == 4409
+    assert "has no recording" in reason
+
+
+def test_nobody_plays_without_a_token(door, path):
+    with Listener(door.url, "", "wrong", path=path) as one, pytest.raises(ConnectionClosed) as closed:
+        one.listen(PATIENCE_S)
+    assert closed.value.rcvd.code == 4401
+
+
+@pytest.mark.parametrize("message", [{"do": "seek", "t_s": -1}, {"do": "play", "speed": 0}, {"do": "fly"}])
+def test_an_order_that_makes_no_sense_closes_the_connection(door, path, message):
+    with viewer(door, path) as one, pytest.raises(ConnectionClosed) as closed:
+        one.say(**message)
+        one.listen(PATIENCE_S)
+    assert closed.value.rcvd.code == 1003

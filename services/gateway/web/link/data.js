@@ -119,7 +119,7 @@ export class Data {
     if (playback.cut !== this.#store.playback?.cut) {
       for (const waiting of this.#inbox) waiting.stacks = [];
       for (const ring of this.#rings.values()) ring.clear();
-      this.now_s = playback.t_s;
+      this.now_s = 0; // it runs up to the new place with what comes
       if (!playback.t_s) this.#latest.clear();
     }
     this.#store.setPlayback(playback);

@@ -61,6 +61,10 @@ class Playback extends Workbench {
     return Promise.resolve();
   }
 
+  spoken(state) {
+    return state === "started" ? "Playing" : "Paused";
+  }
+
   editable() {
     return false;
   }

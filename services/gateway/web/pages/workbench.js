@@ -153,8 +153,12 @@ export class Workbench {
     if (runs) this.view.look(null);
     this.states ??= panelStates({ panels: this.panels, store: this.store, data: this.data, play: () => this.play() });
     this.states();
-    if (this.before && this.before !== simulation.state) this.app.announce(`The run is ${simulation.state}`);
+    if (this.before && this.before !== simulation.state) this.app.announce(this.spoken(simulation.state));
     this.before = simulation.state;
+  }
+
+  spoken(state) {
+    return `The run is ${state}`;
   }
 
   editable() {

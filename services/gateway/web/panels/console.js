@@ -80,7 +80,19 @@ export function make(ctx) {
 
   const first = [...store.messages.map((each) => [each.t_s, each]), ...store.edits.filter(changes).map((each) => [each.t_s, told(each, app.me)])];
   for (const [, message] of first.sort((a, b) => a[0] - b[0])) add(message);
+  let ended = "";
+  /** That a run has halted or failed stands among the messages too. */
+  function tellEnd(simulation) {
+    const { problem, state } = simulation ?? {};
+    const key = `${simulation?.run} ${state}`;
+    if (!problem || !["halted", "failed"].includes(state) || ended === key) return;
+    ended = key;
+    add({ ...problem, severity: "error", source: problem.source ?? "engine", text: problem.text ?? problem.detail, t_s: simulation.t_s });
+  }
+
+  tellEnd(store.simulation);
   const offs = [
+    store.on("simulation", tellEnd),
     store.on("message", add),
     store.on("edit", (change) => changes(change) && add(told(change, app.me))),
     store.on("run", clear),

@@ -34,7 +34,7 @@ export function make(ctx) {
     const next = h("span", { class: "mono" });
     show(`lost ${since}`, () => [
       icon("alert"),
-      h("p", { class: "notice-text" }, h("strong", {}, `No connection since ${time(since)}. `), "The run goes on; this page shows the last picture it got. ", next),
+      h("p", { class: "notice-text" }, h("strong", {}, `No connection since ${time(since)}. `), ctx.recording ? "Playing goes on from here once it is back. " : "The run goes on; this page shows the last picture it got. ", next),
       h("button", { class: "btn", onclick: () => data.retry?.() }, "Try now"),
     ], "warn");
     const place = element.querySelector("p .mono");

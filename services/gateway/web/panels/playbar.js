@@ -146,7 +146,7 @@ export function make({ app, store, loop, layout, view, recording, say }) {
       if (asked != null && !timer && Math.abs(t_s - asked) <= now().step_s) asked = null;
     }),
     store.on("connection", () => drawing.dirty()),
-    store.on("message", () => to() && drawMarks()),
+    store.on("message", () => now().to_s && drawMarks()),
     app.theme.on(dress),
     app.keys.bind("Recording", "Space", toggle, "play / pause"),
     app.keys.bind("Recording", ",", () => by(-1), "one step back"),
@@ -154,7 +154,6 @@ export function make({ app, store, loop, layout, view, recording, say }) {
     app.keys.bind(scrub, "ArrowLeft", () => by(-1), "one step back"),
     app.keys.bind(scrub, "ArrowRight", () => by(1), "one step on"),
   ];
-  const to = () => now().to_s > 0;
   const ticking = loop.before(() => now().playing && drawing.dirty());
   dress();
 

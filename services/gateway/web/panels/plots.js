@@ -43,6 +43,10 @@ export function make(ctx) {
     ...topics.map((topic) => data.on(topic, drawing.dirty)),
     store.on("ports", setPorts),
     store.on("run", () => drawing.dirty()),
+    store.on("cut", () => {
+      lanes.again();
+      drawing.dirty();
+    }),
     app.theme.on(() => {
       lanes.again();
       drawing.dirty();
@@ -113,7 +117,7 @@ export function make(ctx) {
     for (const plot of curves) kept.push({ text: `${plot.name}, last 60 s`, act: () => saveKept(ctx, "values", plot.columns()) });
     const streams = [...new Set([...topics, ...chosen.map((one) => one.topic)])].filter((topic) => topic !== "engine/values");
     const recorded = Boolean(store.simulation?.recording) && ctx.sim;
-    const whole = streams.map((topic) => ({ text: `${topic}, whole run`, note: recorded ? null : "This run is not recorded", disabled: !recorded, act: () => saveRun(ctx, topic) }));
+    const whole = streams.map((topic) => ({ text: `${topic}, whole run`, note: recorded ? null : ctx.recording ? "With the files of the recording" : "This run is not recorded", disabled: !recorded, act: () => saveRun(ctx, topic) }));
     menu(csv, [...kept, null, ...whole]);
   }
 

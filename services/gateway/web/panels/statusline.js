@@ -16,7 +16,7 @@ export function make({ app, store, loop, view }) {
     const now = store.simulation;
     const { state } = store.connection;
     link.dataset.state = state;
-    write(link.lastChild, { live: "live", connecting: "connecting", lost: "not connected" }[state]);
+    write(link.lastChild, { live: store.playback ? "connected" : "live", connecting: "connecting", lost: "not connected" }[state]);
     write(step, `step ${count(view.step() ?? now?.step ?? NONE)}`);
     write(spikes, `${now?.state === "started" ? count(Math.round(view.spikes_per_s())) : NONE} spikes/s`);
     write(missed, `missed ${count(store.missed)}`);

@@ -13,7 +13,7 @@ const RESETS = [
   { what: "full", text: "Everything", note: "A new run from 0 s with a new recording; functions that you changed stay" },
 ];
 
-export function make({ app, sim, api, store, loop, layout, view, editable }) {
+export function make({ app, sim, api, store, data, loop, layout, view, editable }) {
   const button = (name, words, key, act, extra = "") =>
     h("button", { class: `icon-btn ${extra}`, type: "button", "aria-label": words, title: key ? `${words} (${key})` : words, onclick: act }, icon(name));
   const play = button("play", "Play", "Space", () => toggle(), "primary");
@@ -152,6 +152,7 @@ export function make({ app, sim, api, store, loop, layout, view, editable }) {
     store.on("simulation", () => text.dirty()),
     store.on("connection", () => text.dirty()),
     store.on("start", () => text.dirty()),
+    data.on("engine/profile", () => text.dirty()), // the clock keeps up with what is drawn
     app.theme.on(paintTheme),
     app.keys.bind("Run", "Space", toggle, "play / pause"),
     app.keys.bind("Run", ".", once, "one step (paused)"),
