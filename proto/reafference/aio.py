@@ -89,9 +89,9 @@ class AioOperator:
             request.settle(frame)
         return mine
 
-    async def order(self, what: OrderKind, reason: str = "", scope: Scope = "") -> None:
+    async def order(self, what: OrderKind, reason: str = "", scope: Scope = "", steps: int = 1) -> None:
         """Ask the engine for something; the answer comes as a `state` or `error` frame."""
-        await self._send(Order(what=what, reason=reason, scope=scope))
+        await self._send(Order(what=what, reason=reason, scope=scope, steps=steps))
 
     async def edit(
         self,

@@ -296,6 +296,7 @@ class Order(Frame):
     what: OrderKind
     reason: str = ""
     scope: Scope = ""
+    steps: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,9 +43,9 @@ class Barrier(NamedTuple):
 
     `step` is the one in progress or, between steps, the next one. `granted` says that it is in progress, `coupled`
     that the transfer functions have run for it. `window` is how many steps may be granted beyond `recorded`; 0 where
-    nothing is recorded. `pausing` says to pause before the next step, `single` to make one step before that. `wanted`
-    names the participants (or ENGINE) for which edits are waiting, `editing` the one that is being edited. `timed_out`
-    says that no more time is left, `cancelled` is the step that was given up in its middle.
+    nothing is recorded. `pausing` says to pause before the next step, `counted` to make so many steps before that.
+    `wanted` names the participants (or ENGINE) for which edits are waiting, `editing` the one that is being edited.
+    `timed_out` says that no more time is left, `cancelled` is the step that was given up in its middle.
     """
 
     members: Mapping[str, Member]
@@ -58,7 +58,7 @@ class Barrier(NamedTuple):
     granted: bool = False
     recorded: int = -1
     pausing: bool = False
-    single: bool = False
+    counted: int = 0
     ending: bool = False
     timed_out: bool = False
     resetting: bool = False
@@ -135,10 +135,11 @@ class Credited:
 
 @dataclass(frozen=True, slots=True)
 class Ordered:
-    """An operator (of this name, if it was not the engine itself) wants something."""
+    """An operator (of this name, if it was not the engine itself) wants something; `steps` belongs to a "step"."""
 
     what: OrderKind
     name: str = ""
+    steps: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -393,8 +394,8 @@ def _next(barrier: Barrier) -> Reaction:
         return barrier, ()
     due = tuple(m.name for m in barrier.members.values() if m.due(barrier.step))
     members = {m.name: m._replace(granted=barrier.step) if m.name in due else m for m in barrier.members.values()}
-    pausing = barrier.pausing or barrier.single
-    granted = barrier._replace(members=members, granted=True, coupled=False, pausing=pausing, single=False)
+    pausing, left = barrier.pausing or barrier.counted == 1, max(barrier.counted - 1, 0)
+    granted = barrier._replace(members=members, granted=True, coupled=False, pausing=pausing, counted=left)
     return _completed(granted, (Grant(barrier.step, due),))
 
 
@@ -481,7 +482,7 @@ def _ordered_when_ready(barrier: Barrier, event: Ordered) -> Reaction:
         case "start" | "resume":
             return _start(barrier)
         case "step":
-            return _start(barrier._replace(single=True))
+            return _start(barrier._replace(counted=event.steps))
         case "cancel":
             return _stop(barrier._replace(ending=True))
         case "stop" | "reset":
@@ -496,12 +497,12 @@ def _ending(barrier: Barrier, event: Ordered) -> Barrier:
 
 def _ordered_while_running(barrier: Barrier, event: Ordered) -> Reaction:
     match event.what:
-        case "step" if barrier.single:
-            pass
+        case "step" if barrier.counted:
+            barrier = barrier._replace(counted=event.steps)
         case "pause" | "step":
-            barrier = barrier._replace(pausing=True, single=False)
+            barrier = barrier._replace(pausing=True, counted=0)
         case "start" | "resume":
-            barrier = barrier._replace(pausing=False, single=False)
+            barrier = barrier._replace(pausing=False, counted=0)
         case "stop" | "reset":
             barrier = _ending(barrier, event)
         case "cancel":

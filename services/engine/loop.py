@@ -84,6 +84,7 @@ _STATE_EVERY_NS = 50 * NS_PER_MS
 _TURN_MS = 250
 _SETTLE_MS = 1
 _FOR_EVER = 0.0
+MOST_STEPS = 2**40
 _FIRST_WITH_EDITS = (1, 1)
 _FIRST_WITH_INFO = (1, 2)
 
@@ -637,7 +638,7 @@ class Loop:
             yield from self._wished(by, Edit(id=0, to=order.scope, what="reset"))
             self._send(by, self._state_note())
         else:
-            yield b.Ordered(order.what, by)
+            yield b.Ordered(order.what, by, _steps_of(order))
 
     def _wished(self, by: str, edit: Edit) -> Iterator[b.Event]:
         """An operator wants an edit: it waits for its turn, or cannot be."""
@@ -919,3 +920,10 @@ class Loop:
         for name in tuple(self._operators):
             if message.severity != "info" or self._versions[name] >= _FIRST_WITH_INFO:
                 self._send(name, message)
+
+
+def _steps_of(order: Order) -> int:
+    """How many steps are ordered. Raises BadExperiment."""
+    if order.what == "step" and not 1 <= order.steps <= MOST_STEPS:
+        raise BadExperiment(f"step: expected 1 to {MOST_STEPS:,} steps, found {order.steps:,}")
+    return order.steps

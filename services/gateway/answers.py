@@ -1,6 +1,6 @@
 """The shapes in which simulations are told of, for OpenAPI. API.md says what they mean."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -162,6 +162,12 @@ class StateWish(BaseModel):
     """The state it shall be in."""
 
     state: Literal["started", "paused", "stopped"]
+
+
+class StepWish(BaseModel):
+    """How many CLE steps it shall make."""
+
+    steps: Annotated[int, Field(ge=1, le=2**40)] = 1
 
 
 class ResetWish(BaseModel):

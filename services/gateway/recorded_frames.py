@@ -116,7 +116,11 @@ class Playing:
     def place(self) -> Iterator[None]:
         """A place for one of them. Raises Problem 503 if there is none."""
         if self._count >= self._most:
-            raise Problem(503, "busy", f"{self._count} recordings are being played: close one, or come back later")
+            raise Problem(
+                503,
+                "busy",
+                f"no more than {self._most} recordings can be played at a time: close one, or come back later",
+            )
         self._count += 1
         try:
             yield

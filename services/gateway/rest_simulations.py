@@ -111,10 +111,10 @@ async def set_state(wish: a.StateWish, simulation: Steered, person: Editor) -> A
 
 
 @router.post("/simulations/{sid}/step", response_model=a.SimulationAnswer)
-async def step(simulation: Steered, person: Editor) -> Any:
-    """Make one CLE step, then pause."""
+async def step(simulation: Steered, person: Editor, wish: a.StepWish | None = None) -> Any:
+    """Make one CLE step, or so many, then pause; answers when it is paused, or after ten seconds."""
     _must_run(simulation)
-    await simulation.step(f"asked for by {person.name}")
+    await simulation.step(f"asked for by {person.name}", wish.steps if wish else 1)
     return simulation.as_map()
 
 

@@ -315,11 +315,11 @@ class Simulation:
         await self.operator.order("cancel", reason)
         await self.until(lambda: self.status.ended, _ANSWER_S)
 
-    async def step(self, reason: str) -> None:
-        """Make one CLE step; returns when it is paused again."""
+    async def step(self, reason: str, steps: int = 1) -> None:
+        """Make so many CLE steps; returns when it is paused again, or after ten seconds."""
         before = self.status.note.step if self.status.note else 0
         self.status.refusal = None
-        await self.operator.order("step", reason)
+        await self.operator.order("step", reason, steps=steps)
         await self.until(
             lambda: (
                 self.status.ended

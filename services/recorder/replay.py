@@ -99,7 +99,7 @@ def _frames(
 ) -> Iterator[tuple[codec.Place, bytes]]:
     """Frames in the order of writing, as they stand in a batch; without the kept topics, if none are named."""
     with run.path.open("rb") as file:
-        messages = make_reader(file).iter_messages(topics=topics, start_time=since_ns, log_time_order=False)
+        messages = make_reader(file).iter_messages(topics=topics, starting_at=since_ns, log_time_order=False)
         for _, channel, message in messages:
             if topics is None and channel.topic in KEPT[:-1]:
                 continue

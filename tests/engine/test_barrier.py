@@ -566,6 +566,27 @@ def test_one_step_is_made_and_then_it_pauses(state):
     assert play.react(Ordered("step")) == [Tell("running"), Grant(step + 1, ("brain", "body"))]
 
 
+def test_several_steps_are_made_and_then_it_pauses():
+    play = Play(PAIR, steps=9, autostart=False)
+    play.arrive()
+    play.build()
+    assert play.react(Ordered("step", steps=3))[-1] == Grant(0, ("brain", "body"))
+    for step in (0, 1):
+        assert play.answer(step)[-1] == Grant(step + 1, ("brain", "body"))
+    assert play.answer(2)[-1] == Tell("paused")
+
+
+def test_a_pause_ends_a_row_of_steps_and_another_order_counts_anew():
+    play = Play(PAIR, steps=9, autostart=False)
+    play.arrive()
+    play.build()
+    play.react(Ordered("step", steps=5), Ordered("step", steps=1))
+    assert play.answer(0)[-1] == Grant(1, ("brain", "body"))
+    assert play.answer(1)[-1] == Tell("paused")
+    play.react(Ordered("step", steps=5), Ordered("pause"))
+    assert play.answer(2)[-1] == Tell("paused")
+
+
 def test_a_step_ordered_while_it_runs_is_a_pause_after_the_step_in_progress():
     play = Play().running()
     assert play.react(Ordered("step"), Ordered("step")) == []

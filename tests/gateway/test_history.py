@@ -85,3 +85,14 @@ def test_the_very_bytes_of_the_bus_stand_in_a_batch():
 
     assert codec.open_batch(codec.batch(17, [frame.bound])) == (17, [sent])
     assert parts("body/tip", frame.frame, seq=3)[0] == sent[0]
+
+
+def test_after_a_cut_only_what_is_kept_is_there_and_time_goes_on_from_elsewhere():
+    known = filled(said(0, "a"), state(0), tip(0), tip(1))
+    known.cut(3_000_000_000)
+    assert names(known.all(["engine/log", "engine/state", "body/tip"])) == [("engine/log", 0)]
+    later = known.take(tip(200))
+    assert later.before_ns == 3_000_000_000
+    assert known.take(tip(201)).before_ns == later.place.t_ns
+    assert later.order == 5
+    assert known.cuts == 1

@@ -158,3 +158,30 @@ def test_a_raster_waits_and_is_merged():
     ((_, _, frame),) = opened(listener.take(0.1))
     assert (int(frame.arrays["t0_ns"]), int(frame.arrays["t1_ns"])) == (40_000_000, 60_000_000)
     assert listener.missed == {}
+
+
+def test_after_a_cut_frames_go_on_from_another_number_and_none_is_missed():
+    history = History()
+    feed(history, said(0, "a"), *(tip(seq) for seq in range(3)))
+    listener = of(history, "engine/log", "body/tip")
+    taken(listener)
+    history.cut(0)
+    feed(history, tip(100), tip(101))
+    assert taken(listener) == [("body/tip", 100), ("body/tip", 101)]
+    history.cut(0)
+    feed(history, tip(5))
+    assert taken(listener) == [("body/tip", 5)]
+    assert listener.missed == {}
+
+
+def test_a_whole_subscription_gets_every_frame_whatever_its_rate():
+    history = History()
+    raster = Raster()
+    raster.know({"raster": {"E": [[1, 4]]}})
+    listener = of(history, Wish(topic="body/tip", hz=1), Wish(topic="brain/raster"), raster=raster)
+    listener.whole = True
+    feed(history, *(tip(seq) for seq in range(4)), spikes(0, [1, 2], [1, 2]), spikes(1, [3], [20_000_001]))
+    assert [name for name, _ in taken(listener)] == ["body/tip"] * 4 + ["brain/raster"] * 2
+    listener.whole = False
+    feed(history, *(tip(seq) for seq in range(4, 8)))
+    assert taken(listener, now=10.0) == [("body/tip", 7)]

@@ -157,7 +157,7 @@ def _new_in_1_2(old: Mapping[str, Frame]) -> dict[str, Frame]:
     frames: tuple[Frame, ...] = (
         replace(old["hello"], highest=(1, 2)),  # type: ignore[type-var]
         replace(old["welcome"], version=(1, 2)),  # type: ignore[type-var]
-        Order(what="step", reason="look closely"),
+        Order(what="step", reason="look closely", steps=3),
         Edit(id=7, to="engine", what="replace_function", arguments={"name": "f", "source": source}, by="ada"),
         Message(step=7, t_ns=160_000_000, severity="info", source="transfer function", type="runtime", text="hello"),
         FunctionsNote(step=7, t_ns=140_000_000, functions=(function, function | {"active": True, "problem": None})),

@@ -51,9 +51,9 @@ class Operator:
                 self.welcome, self._sender.run = frame, frame.run
             yield frame
 
-    def order(self, what: OrderKind, reason: str = "", scope: Scope = "") -> None:
+    def order(self, what: OrderKind, reason: str = "", scope: Scope = "", steps: int = 1) -> None:
         """Ask for something; the engine answers with a `state` or an `error` frame."""
-        self._peer.send(Order(what=what, reason=reason, scope=scope))
+        self._peer.send(Order(what=what, reason=reason, scope=scope, steps=steps))
 
     def edit(
         self,

@@ -26,9 +26,6 @@ PATIENCE_S = 3600.0
 
 _LOOK_S = 0.5
 """The longest pause between two looks at the clock; near the moment that is waited for they are shorter."""
-_ONE_BY_ONE = 100
-"""Steps that are rather made one by one than in a go: a pause is not heard at once."""
-_LAST_PART_S = 0.25
 _LEAVES_WITHIN_S = 20.0
 
 _WRITES_EVERY_S = 0.3
@@ -120,23 +117,12 @@ class Simulation:
         return status
 
     def step(self, steps: int = 1) -> Status:
-        """Make so many CLE steps, one by one; it is paused then. Fewer only where the limit comes first."""
-        status = self.status
-        for _ in range(steps):
-            status = self._asked(lambda: self._door.post(*self._path, "step", patience_s=PATIENCE_S))
-            if status.state == "started":  # a step so long that the server has answered before its end
-                status = self._watched(_Aim(lambda found: found.state != "started"), PATIENCE_S)
-            _check(status)
-            if status.ended:
-                break
-        self._moved_at = time.monotonic()
-        return status
+        """Make so many CLE steps; it is paused then. Fewer only where the limit comes first."""
+        return self._stepped(steps, None)
 
     def run(self, for_s: float, *, timeout_s: float | None = None) -> Status:
-        """Run for so many simulated seconds, then pause; less only where the limit comes first.
+        """Run for so many simulated seconds, to the step, then pause; less only where the limit comes first.
 
-        Up to 100 steps are made one by one, so that the moment is met exactly. A longer run is let go until shortly
-        before its end; on a machine with more work than cores it may be paused some steps late: the status says where.
         Raises Failed when something breaks on the way, and Late after `timeout_s`, paused where it has come to.
         """
         status = self.status
@@ -144,17 +130,15 @@ class Simulation:
         if not status.dt_s:
             raise Conflict(f"{self.id} cannot run while it is {status.state}", code="out_of_order")
         target = status.step + max(1, round(for_s / status.dt_s))
-        deadline = None if timeout_s is None else time.monotonic() + timeout_s
         if status.state == "started":
             status = self.pause()
-        while not status.ended and status.step < target:
-            if deadline is not None and time.monotonic() > deadline:
-                raise Late(f"{self.id} is paused at step {status.step} of {target} after {timeout_s:g} s")
-            if target - status.step > _ONE_BY_ONE and status.step:
-                status = self._run_until_near(target, status.real_s / status.step, deadline)
-            else:
-                status = self.step()
-        return status
+        if status.ended or status.step >= target:
+            return status
+        try:
+            return self._stepped(target - status.step, timeout_s)
+        except Late:
+            status = self.pause()
+            raise Late(f"{self.id} is paused at step {status.step} of {target} after {timeout_s:g} s") from None
 
     def reset(self, kind: ResetKind = "full") -> Status:
         """Put the robot ("body"), its surroundings ("world"), the network ("brain") or all of it back to the start.
@@ -296,19 +280,15 @@ class Simulation:
     def _limited(self, body: Mapping[str, float]) -> Limit:
         return loaded(Limit, self._door.put(*self._path, "limit", body=dict(body), patience_s=PATIENCE_S))
 
-    def _run_until_near(self, target: int, pace_s: float, deadline: float | None) -> Status:
-        """Run until shortly before `target`, and pause; a step takes about `pace_s` of wall time."""
-        status = before = self.start()
-        while status.state == "started" and (deadline is None or time.monotonic() < deadline):
-            if status.step > before.step:
-                pace_s = (status.real_s - before.real_s) / (status.step - before.step)
-            left_s = (target - status.step - _ONE_BY_ONE / 3) * pace_s - _LAST_PART_S
-            if left_s <= 0:
-                break
-            time.sleep(min(0.5 * left_s, _LOOK_S))
-            status = self.status
-            _check(status)
-        return self.pause() if status.state == "started" else status
+    def _stepped(self, steps: int, timeout_s: float | None) -> Status:
+        """So many steps; the server answers before their end where that takes long."""
+        body = {"steps": steps}
+        status = self._asked(lambda: self._door.post(*self._path, "step", body=body, patience_s=PATIENCE_S))
+        if status.state == "started":
+            status = self._watched(_Aim(lambda found: found.state != "started"), timeout_s)
+        _check(status)
+        self._moved_at = time.monotonic()
+        return status
 
     def _left(self) -> None:
         """Wait until the processes of what has ended are gone, so that its place and its files are free."""

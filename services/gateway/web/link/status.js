@@ -18,7 +18,7 @@ export class Store {
   playback = null;
   #listeners = new Map();
 
-  /** Call `fn(value)` at each change of `kind`: simulation, start, ports, functions, message, edit, connection, progress, run, playback, cut. */
+  /** Call `fn(value)` at each change of `kind`: simulation, start, ports, functions, message, edit, connection, progress, run, playback, cut, state. */
   on(kind, fn) {
     if (!this.#listeners.has(kind)) this.#listeners.set(kind, new Set());
     this.#listeners.get(kind).add(fn);
@@ -79,6 +79,8 @@ export class Store {
       case "stop":
         this.stop = { step, t_s, ...body };
         return this.tell("stop", this.stop);
+      case "state":
+        return this.tell("state", { step, t_s, ...body });
       case "functions":
         this.functions = body.functions ?? [];
         return this.tell("functions", this.functions);

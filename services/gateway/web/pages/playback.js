@@ -34,7 +34,7 @@ class Playback extends Workbench {
   listen() {
     super.listen();
     const { store } = this;
-    this.off.push(store.on("playback", (now) => this.follow(now)), store.on("connection", ({ state }) => state === "live" && this.begun()));
+    this.off.push(store.on("playback", (now) => this.follow(now)), store.on("state", (then) => this.measured(then)), store.on("connection", ({ state }) => state === "live" && this.begun()));
     if (store.connection.state === "live") this.begun();
   }
 
@@ -53,7 +53,13 @@ class Playback extends Workbench {
   follow({ t_s, step_s, playing }) {
     const state = playing ? "started" : "paused";
     const now = this.store.simulation;
-    this.store.setSimulation({ ...now, state, t_s, step: Math.round(t_s / step_s), dt_s: step_s });
+    this.store.setSimulation({ ...now, state, t_s, step: Math.round(t_s / step_s), dt_s: step_s, function_s: {} });
+  }
+
+  /** What had been measured then. */
+  measured({ step, facts }) {
+    const function_s = Object.fromEntries(Object.entries(facts?.function_ns ?? {}).map(([name, ns]) => [name, ns / 1e9]));
+    this.store.setSimulation({ ...this.store.simulation, step, function_s });
   }
 
   play() {

@@ -145,7 +145,10 @@ export function make({ app, store, loop, layout, view, recording, say }) {
       // The server has gone where it was asked to: from here on its own time counts.
       if (asked != null && !timer && Math.abs(t_s - asked) <= now().step_s) asked = null;
     }),
-    store.on("connection", () => drawing.dirty()),
+    store.on("connection", ({ state }) => {
+      if (state !== "live") asked = null; // nobody will go there
+      drawing.dirty();
+    }),
     store.on("message", () => now().to_s && drawMarks()),
     app.theme.on(dress),
     app.keys.bind("Recording", "Space", toggle, "play / pause"),
