@@ -55,6 +55,7 @@ class SimulationAnswer(BaseModel):
     title: str
     owner: str
     server: str
+    launched: dict[str, Any]
     state: State
     run: str
     recording: str

@@ -79,7 +79,9 @@ class RecordedFrames:
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
-            await self._process.wait()
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        await self._process.communicate()  # the pipes close only when nothing is left in them
 
     async def _batch(self) -> tuple[int, list[Parts]]:
         assert self._process.stdout is not None

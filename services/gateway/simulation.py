@@ -54,7 +54,8 @@ class Told:
 
 @dataclass(eq=False)
 class Simulation:
-    """A run of an experiment, and after a full reset the next one. `folder` is that of the experiment."""
+    """A run of an experiment, and after a full reset the next one. `folder` is that of the experiment, `launched` what
+    was asked for when it was launched."""
 
     id: str
     experiment: str
@@ -64,6 +65,7 @@ class Simulation:
     folder: Path
     recordings: Path
     status: Status
+    launched: Mapping[str, Any] = field(default_factory=dict)
     history: History = field(default_factory=History)
     raster: Raster = field(default_factory=Raster)
     watchers: set[Watcher] = field(default_factory=set)
@@ -431,6 +433,7 @@ class Simulation:
             "title": self.title,
             "owner": self.owner,
             "server": "local",
+            "launched": dict(self.launched),
             **self.status.as_map(),
             "recorded_bytes": self.recorded_bytes,
             "watchers": len(self.watchers),

@@ -86,6 +86,7 @@ class Simulations:
             folder=folder,
             recordings=recordings,
             status=Status(folder=str(folder), recording=recording.name if wish.record else ""),
+            launched=wish.model_dump(mode="json", exclude_defaults=True),
         )
         self._all[simulation.id] = simulation
         self._drop_old()

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import threading
 import time
@@ -352,7 +353,8 @@ class TestBrain:
             ended = run.ended()
             assert (ended["state"], ended["outcome"]) == ("halted", "fault")
             assert ended["problem"]["source"] == "brain"
-            assert "SIGKILL" in ended["problem"]["detail"]
+            # Who is first: the launcher, that knows the signal, or the engine, that cannot send the next step.
+            assert re.search(r"SIGKILL|not connected", ended["problem"]["detail"])
             assert run.put("/state", state="stopped").json()["state"] == "stopped"
 
     def test_a_killed_engine_halts_it_and_leaves_nothing_behind(self, door, limb):

@@ -112,6 +112,7 @@ class Status:
     title: str = ""
     owner: str | None = None
     server: str = "local"
+    launched: Mapping[str, Any] = field(default_factory=dict)
     state: SimulationState
     run: str | None = None
     recording: str | None = None

@@ -81,10 +81,12 @@ export function make(ctx) {
   }
 
   // The place becomes free when the last process has ended: a moment after the answer.
-  async function again({ experiment, limit }) {
+  async function again({ experiment, limit, launched }) {
+    const order = { ...launched, experiment, ...(limit ? { limit: { kind: limit.kind, s: limit.s } } : {}) };
+    if (limit) delete order.steps;
     for (let turn = 0; ; turn++) {
       try {
-        return await app.api.post("simulations", { experiment, ...(limit ? { limit: { kind: limit.kind, s: limit.s } } : {}) }, { patience_ms: 120000 });
+        return await app.api.post("simulations", order, { patience_ms: 120000 });
       } catch (error) {
         if (error.code !== "busy" || turn >= 20) throw error;
         await new Promise((resolve) => setTimeout(resolve, 500));
