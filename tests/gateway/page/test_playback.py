@@ -8,6 +8,7 @@ from tests.gateway.doors import Door
 from tests.gateway.runs import uploaded
 
 READY_MS = 30_000
+SETTLED_MS = 600  # numbers are drawn a few times a second only
 TO_S = 0.8
 STEP_S = 0.02
 
@@ -29,6 +30,7 @@ def played(screen, route):
     page.wait_for_selector(".notice-host .notice", state="attached", timeout=READY_MS)
     page.wait_for_selector(".playbar [aria-label=Play]", timeout=READY_MS)
     until(page, TO_S)
+    page.wait_for_timeout(SETTLED_MS)
     yield page
     assert screen.errors == []
     assert screen.outside == []
@@ -81,6 +83,7 @@ def test_each_panel_shows_another_moment_where_the_bar_is_put(played):
     assert all(one != other for one, other in zip(end, early, strict=True))
     drag_to(played, 1.0)
     until(played, TO_S)
+    played.wait_for_timeout(SETTLED_MS)
     assert activations(played) == end[2]
 
 

@@ -3,7 +3,7 @@
 import { h, write } from "../element.js";
 import { icon, mark } from "../icons.js";
 import { choice } from "../frame/panel.js";
-import { day, number, seconds } from "../words.js";
+import { day, ended, number, seconds } from "../words.js";
 import { face, layoutMenu } from "./transport.js";
 
 const SPEEDS = [[0.25, "0.25 ×"], [1, "1 ×"], [4, "4 ×"]];
@@ -27,13 +27,14 @@ export function make({ app, store, loop, layout, view, recording, say }) {
   const files = h("a", { class: "btn", href: `#/rec/${place}`, title: "Facts, picture and files of this recording" }, icon("file"), h("span", { class: "wide-only" }, "Files"));
   const arrange = h("button", { class: "btn", type: "button", "aria-label": "Layout", "aria-haspopup": "menu", onclick: () => layoutMenu(arrange, layout) }, icon("sliders"), h("span", { class: "wide-only" }, "Layout"));
   const themeButton = h("button", { class: "icon-btn", type: "button", "aria-label": "Light or dark", title: "Light or dark (Shift+D)", onclick: () => app.theme.toggle() });
+  const how = ended(recording);
   const scrub = h("input", { class: "scrub", type: "range", min: 0, max: 1, step: "any", value: 0, "aria-label": "Time", oninput: () => drag(), onchange: () => drop() });
   const marks = h("div", { class: "scrub-marks", "aria-hidden": "true" });
   const end = h("span", { class: "scrub-end" });
   const line = h("div", { class: "scrub-line" }, h("span", { class: "scrub-end" }, "0 s"), h("div", { class: "scrub-track" }, marks, scrub), end);
   const top = h("header", { class: "transport" },
     h("a", { class: "home", href: "#/", "aria-label": "Experiments", title: "Experiments" }, mark(26)),
-    h("div", { class: "run" }, name, origin), h("span", { class: "chip" }, "Recording"),
+    h("div", { class: "run" }, name, origin), h("span", { class: `chip ${how.kind}`, title: recording.text || null }, how.kind ? `Recording, ${how.text}` : "Recording"),
     h("div", { class: "orders", role: "group", "aria-label": "Playback" }, play, back, on, speeds.root),
     h("div", { class: "clocks" }, time.root, whole.root),
     h("div", { class: "transport-end" }, files, arrange, themeButton));
@@ -43,6 +44,7 @@ export function make({ app, store, loop, layout, view, recording, say }) {
   let held = false; // the scrub bar is in a hand
   let asked = null; // where the hand wants to be
   let timer = 0;
+  let marked = 0; // the length for which the marks were drawn
   const drawing = loop.add({ name: "playbar", hz: 12, draw });
   const now = () => store.playback ?? { t_s: 0, to_s: 0, step_s: 0.02, playing: false, speed: 1 };
 
@@ -59,8 +61,8 @@ export function make({ app, store, loop, layout, view, recording, say }) {
     if (scrub.max !== String(to_s)) {
       scrub.max = to_s;
       scrub.step = step_s;
-      drawMarks();
     }
+    if (to_s && marked !== to_s) drawMarks((marked = to_s));
     if (!held) scrub.value = t_s;
     scrub.style.setProperty("--done", `${to_s ? (Number(scrub.value) / to_s) * 100 : 0}%`);
     scrub.setAttribute("aria-valuetext", `${seconds(t_s)} of ${seconds(to_s)}`);
@@ -81,8 +83,7 @@ export function make({ app, store, loop, layout, view, recording, say }) {
   }
 
   /** Where something was said: the worst of it in each place. */
-  function drawMarks() {
-    const { to_s } = now();
+  function drawMarks(to_s) {
     const worst = new Map();
     for (const { t_s, severity } of store.messages) {
       const at = Math.round((t_s / to_s) * MOST_MARKS);
@@ -149,7 +150,10 @@ export function make({ app, store, loop, layout, view, recording, say }) {
       if (state !== "live") asked = null; // nobody will go there
       drawing.dirty();
     }),
-    store.on("message", () => now().to_s && drawMarks()),
+    store.on("message", () => {
+      marked = 0;
+      drawing.dirty();
+    }),
     app.theme.on(dress),
     app.keys.bind("Recording", "Space", toggle, "play / pause"),
     app.keys.bind("Recording", ",", () => by(-1), "one step back"),
