@@ -15,7 +15,7 @@ from reafference.topics import Topic
 from services.gateway.recorded_frames import Playing
 from services.recorder.store import read, recording_of
 
-from .doors import PATIENCE_S, ROOT, Door
+from .doors import PATIENCE_S, ROOT, SMALL, Door
 from .runs import uploaded
 from .watching import Listener
 
@@ -60,6 +60,33 @@ def written(recording):
     return found
 
 
+BREAKS_AT = 40
+BREAKING = f"""
+from reafference import transfer
+
+
+@transfer(writes="body.Foot1")
+def hold(step, log):
+    if step == {BREAKS_AT}:
+        raise ValueError("enough")
+    return 0.5
+"""
+
+
+@pytest.fixture(scope="module")
+def broken(door, tmp_path_factory):
+    """Where the recording of a limb lies whose transfer function fails in its 41st step."""
+    folder = tmp_path_factory.mktemp("broken")
+    (folder / "experiment.toml").write_text(SMALL["experiment.toml"].replace("steps = 10", "steps = 80"))
+    (folder / "transfer.py").write_text(BREAKING)
+    command = [sys.executable, "-m", "reafference.cli", "run", str(folder), "--no-overview", "--out"]
+    done = subprocess.run([*command, str(folder / "run")], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-2000:]
+    experiment = uploaded(door.otto)
+    shutil.copytree(folder / "run", door.storage.recordings(experiment) / "r1")
+    return f"experiments/{experiment}/recordings/r1"
+
+
 class Viewer(Listener):
     """Somebody who plays a recording; also keeps the parts of each frame."""
 
@@ -72,12 +99,15 @@ class Viewer(Listener):
         told = [text for text in self.texts if text["type"] == "playback"]
         return told[-1] if told else {"t_s": None, "playing": None, "cut": 0}
 
-    def seek(self, t_s):
-        """Go there, and wait until everything before it has come."""
+    def jump(self, t_s):
+        """Go there, and wait until the server says so."""
         cut, self.frames = self.place["cut"], []
         self.say(do="seek", t_s=t_s)
-        self.until(lambda: self.place["cut"] > cut)
-        self.frames = []
+        return self.until(lambda: self.place["cut"] > cut and self.place["t_s"] == pytest.approx(t_s))
+
+    def seek(self, t_s):
+        """Go there, and wait until everything before it has come."""
+        self.jump(t_s).frames = []
         return self.until(lambda: self.times("engine/clock")[-1:] == [pytest.approx(t_s)])
 
     def times(self, topic):
@@ -191,6 +221,17 @@ def test_a_pause_holds_it_where_it_is(door, path):
         held = one.place["t_s"]
         one.listen(0.6)
         assert one.times("engine/clock")[-1] == pytest.approx(held)
+
+
+def test_transfer_functions_are_shown_as_they_were_at_that_time(door, broken):
+    with viewer(door, broken, "engine/clock", "engine/functions") as one:
+        one.until(lambda: one.of("engine/log"))
+        assert "ValueError: enough" in one.of("engine/log")[0][1].text
+        for t_s, active in ((1.2, False), (0.5, True), (1.6, False), (0.0, True)):
+            one.jump(t_s).listen(0.5)
+            (function,) = one.of("engine/functions")[-1][1].functions
+            assert function["name"] == "hold"
+            assert (function["problem"] is None) == active
 
 
 def test_many_jumps_in_a_row_end_at_the_last(door, path):

@@ -38,6 +38,7 @@ function stateOf(id, simulation, lost, store, data, play) {
   const { state } = simulation;
   const begun = (simulation.step ?? 0) > 0 || data.now_s > 0;
   if (state === "failed") return ["empty", { head: "Nothing was built", text: "The line above says why." }];
+  if (id === "brain" && store.start && !store.ports.brain) return ["empty", { head: "No brain", text: "This experiment has a body alone: no spikes come." }];
   if (id === "brain" && store.ports.brain && !hasRecorders(store.ports.brain.facts)) {
     return ["empty", { head: "No spikes are recorded", text: "A sink of the kind spike_recorder in the experiment file makes populations appear here." }];
   }

@@ -63,8 +63,7 @@ export function make(ctx) {
   const off = [
     data.on("brain/raster", take),
     store.on("ports", setBrain),
-    store.on("run", forget),
-    store.on("cut", forget),
+    ...["run", "cut"].map((what) => store.on(what, forget)),
     app.theme.on(() => {
       dirtyLayout = true;
       for (const one of [drawing, numbers, lines]) one.dirty();
