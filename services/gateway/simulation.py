@@ -356,6 +356,8 @@ class Simulation:
                 await self.edit("body", "reset_world", by=by)
             elif what == "full":
                 await self.operator.reset("full", by=by, patience_s=_RESET_S)
+                # The frame that settled it is told to whoever awaits it before it is told to all.
+                await self.until(lambda: self.status.state == "paused" or self.status.ended, _ANSWER_S)
             elif what == "brain":
                 await self.operator.reset("brain", by=by, patience_s=_RESET_S)
             else:

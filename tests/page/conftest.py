@@ -22,8 +22,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     made.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[object]:
+    """Not for longer than a file of tests: as long as it is there, an event loop runs."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

@@ -23,6 +23,8 @@ PATIENCE_S = 60
 def chromium() -> str:
     """The path of a browser; without one these tests cannot say anything."""
     found = os.environ.get("REAF_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    if not found and os.environ.get("CI"):
+        pytest.fail("there is no Chromium")
     if not found:
         pytest.skip("there is no Chromium on this machine: install it, or name it in REAF_CHROMIUM")
     return found
@@ -76,9 +78,9 @@ def serving(recording: Path, port: int = 0) -> Iterator[str]:
         process.wait(10)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Browser]:
-    """A browser without a screen."""
+    """A browser without a screen. Not for longer than a file of tests: as long as it is there, an event loop runs."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, headless=True, args=list(QUIET))
         yield browser

@@ -72,8 +72,7 @@ export function makeOwned(entry) {
     fill(body, shown.map((each) => makeRow(entry, each, live.get(each.id))));
     if (focus && control) body.querySelector(`tr[data-id="${CSS.escape(focus)}"] [data-control="${control}"]`)?.focus();
     if (!shown.length) fill(empty, nothing());
-    if (entry.fresh) show(entry.fresh);
-    entry.fresh = null;
+    if (entry.fresh && show(entry.fresh)) entry.fresh = null;
   }
 
   function nothing() {
@@ -83,9 +82,11 @@ export function makeOwned(entry) {
 
   function show(id) {
     const row = body.querySelector(`tr[data-id="${CSS.escape(id)}"]`);
-    row?.classList.add("fresh");
-    row?.querySelector('[data-control="launch"]')?.focus();
-    row?.scrollIntoView({ block: "nearest" });
+    if (!row) return false; // an answer that was under way when it was made does not know it yet
+    row.classList.add("fresh");
+    row.querySelector('[data-control="launch"]')?.focus();
+    row.scrollIntoView({ block: "nearest" });
+    return true;
   }
 
   return { element, draw };

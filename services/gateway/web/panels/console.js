@@ -165,12 +165,15 @@ const EDITS = {
   restore: (change) => `Restored ${where(change)}`,
   lesion: (change) => `Lesioned ${where(change)}`,
   stimulate: (change) => `Stimulated ${where(change)}`,
-  switch: (change) => `Switched ${change.arguments?.name ?? change.arguments?.group ?? "a device"} ${change.arguments?.on === false ? "off" : "on"}`,
+  switch: (change) => `Switched ${change.arguments?.device ?? "a device"} ${change.arguments?.on === false ? "off" : "on"}`,
   set_populations: () => "Named populations, built the brain again",
   push: (change) => `Pushed ${change.arguments?.link} with ${change.arguments?.force_N?.map((each) => number(each, 3)).join(", ")} N`,
   load: (change) => `Load: ${pairs(change, "torque_Nm")} N m`,
   replace_brain: () => "Replaced the brain",
   reset_world: () => "Put the world back",
+  reset: (change) => `Put the ${change.to} back to its start`,
+  add_device: (change) => `Added the devices ${change.arguments?.group}`,
+  set_device: (change) => `Set the devices ${change.arguments?.group}`,
 };
 const where = (change) => change.arguments?.population ?? "the brain";
 const name = (change) => change.arguments?.name || /def\s+(\w+)/.exec(change.arguments?.source ?? "")?.[1] || "a function";

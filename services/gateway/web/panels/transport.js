@@ -93,7 +93,7 @@ export function make({ app, sim, api, store, data, loop, layout, view, editable 
   async function order(what) {
     if (waiting) return;
     waiting = true;
-    text.dirty();
+    draw(); // at once, so that nobody presses what would not be heard
     say("");
     try {
       const answer = await what();
