@@ -173,9 +173,13 @@ def test_thirty_frames_a_second_while_twenty_thousand_spikes_arrive(bench, scree
     busy = screen.busy(WINDOW_S)
     spikes = float(text(bench, ".status-cell:nth-child(3)").split()[0].replace(",", ""))
     costs = bench.get_attribute(".status-cell.end", "title").splitlines()
-    print(json.dumps({**best, **busy, "spikes_per_s": spikes, "views": costs}, indent=1))
+    print(
+        json.dumps(
+            {**best, **busy, "windows": [one["frames_per_s"] for one in found], "spikes_per_s": spikes, "views": costs}
+        )
+    )
     screen.shot(tmp_path / "bench.png")
-    assert spikes > 10_000
+    assert spikes >= 20_000
     assert best["frames_per_s"] >= FRAMES_PER_S
     assert busy["longest_task_ms"] <= TASK_MS
     assert max(one["heap_mb"] for one in found) < HEAP_MB
