@@ -1,14 +1,16 @@
 # Each target is a line or two; what has logic lives in a script of its own.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
+# Most tests wait for processes, so two at a time take little more than half the time, on two cores too.
+PARALLEL ?= 2
 
-.PHONY: run test lint bench venv nest-mpi lock campaign clean
+.PHONY: run test lint bench venv compat nest-mpi lock campaign clean
 
 run: venv
 	$(BIN)/reaf run experiments/mouse_reach
 
-test: venv
-	$(BIN)/pytest -m "not campaign"
+test: venv compat
+	$(BIN)/pytest -m "not campaign" -n $(PARALLEL) --dist loadfile
 
 lint: venv
 	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports
@@ -25,6 +27,10 @@ venv: .venv/installed
 .venv/installed: pyproject.toml requirements.lock deploy/make-venv
 	deploy/make-venv $(PYTHON)
 
+# Published clients run in environments of their own, as they come.
+compat: venv
+	deploy/make-compat-env $(basename $(notdir $(wildcard tests/compat/*.txt)))
+
 nest-mpi: venv
 	deploy/make-nest-mpi $(NEST_MPI)
 
@@ -32,4 +38,4 @@ lock: venv
 	deploy/make-lock
 
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .compat .pytest_cache .mypy_cache .ruff_cache
