@@ -1,6 +1,7 @@
 """`reaf`: a thin command over the client. Each command starts the service that does the work."""
 
 import argparse
+import json
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -24,6 +25,8 @@ _EXIT = """exit status of `reaf run`:
 
 
 _RECORDER = (sys.executable, "-m", "services.recorder")
+_OF_KERNEL = ("ranks", "threads", "host", "port", "modules", "origins", "call_limit_s")
+_IMPORT = (sys.executable, "-m", "services.gateway.published")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -114,14 +117,33 @@ def _recorder_tool(name: str) -> object:
 
 def _serve(given: argparse.Namespace, console: Console) -> int:
     arguments = [
-        f"--{name}={getattr(given, name)}"
-        for name in ("home", "host", "port", "places", "web")
-        if getattr(given, name) is not None
+        f"--{name}={getattr(given, name.replace('-', '_'))}"
+        for name in ("home", "host", "port", "places", "web", "origins", "mqtt", "mqtt-password")
+        if getattr(given, name.replace("-", "_")) is not None
     ]
     arguments += [f"--name={name}" for name in given.name]
     if not given.tokens:
         arguments.append("--no-tokens")
     return front_door.serve(arguments, console, as_json=given.json)
+
+
+def _nest_server(given: argparse.Namespace, console: Console) -> int:
+    known = {name: getattr(given, name) for name in _OF_KERNEL}
+    arguments = [f"--{name.replace('_', '-')}={value}" for name, value in known.items() if value is not None]
+    for name in ("exec", "exec_unrestricted", "no_token"):
+        arguments += [f"--{name.replace('_', '-')}"] if getattr(given, name) else []
+    return front_door.serve(arguments, console, as_json=given.json, door="--nest-server")
+
+
+def _import(given: argparse.Namespace, console: Console) -> int:
+    arguments = [str(given.source)] + (["--to", str(given.to)] if given.to else [])
+    told = subprocess.run([*_IMPORT, *arguments], stdout=subprocess.PIPE, text=True, check=False)
+    if told.returncode == 0:
+        made = json.loads(told.stdout)
+        for remark in made["remarks"]:
+            console.print(Text("note    ", style="yellow") + Text(remark), soft_wrap=True)
+        console.print(Text("run it  ", style="bold") + Text(f"reaf run {made['folder']}"), soft_wrap=True)
+    return told.returncode
 
 
 def _doctor(given: argparse.Namespace, console: Console) -> int:
@@ -187,9 +209,31 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--name", action="append", default=[], help="a further host name under which it is known")
     serve.add_argument("--places", type=int, metavar="N", help="how many simulations may run at a time (1)")
     serve.add_argument("--no-tokens", dest="tokens", action="store_false", help="let everybody on this machine in")
+    serve.add_argument("--mqtt", metavar="URL", help="a broker, mqtt://USER@HOST:PORT (or mqtt.toml in DIR)")
+    serve.add_argument("--mqtt-password", metavar="FILE", help="where the password of USER stands")
+    serve.add_argument("--origins", metavar="LIST", help="pages, as NEST Desktop's, that may look at kernels")
     serve.add_argument("--web", type=Path, metavar="DIR", help="read the page anew from here at each request")
     serve.add_argument("--json", action="store_true", help="say where it is in one line of JSON on standard output")
     serve.set_defaults(command=_serve)
+
+    kernel = commands.add_parser("nest-server", help="NEST Server: a kernel for NEST Desktop and NEST clients")
+    kernel.add_argument("--ranks", type=int, metavar="N", help="processes of the kernel (1)")
+    kernel.add_argument("--threads", type=int, metavar="N", help="threads in each process (1)")
+    kernel.add_argument("--host", metavar="ADDRESS", help="where to listen (127.0.0.1: this machine only)")
+    kernel.add_argument("--port", type=int, metavar="N", help="0 takes one that is free (52425)")
+    kernel.add_argument("--exec", action="store_true", help="run scripts, restricted to NEST and harmless names")
+    kernel.add_argument("--exec-unrestricted", action="store_true", help="run scripts that may do anything: beware")
+    kernel.add_argument("--modules", metavar="TEXT", help="what scripts find imported ('import nest')")
+    kernel.add_argument("--origins", metavar="LIST", help="pages that may use it (http://localhost:* and 127.0.0.1)")
+    kernel.add_argument("--no-token", action="store_true", help="let everybody on this machine in")
+    kernel.add_argument("--call-limit-s", type=float, metavar="S", help="the longest call, in seconds (a day)")
+    kernel.add_argument("--json", action="store_true", help="say where it is in one line of JSON on standard output")
+    kernel.set_defaults(command=_nest_server)
+
+    bring = commands.add_parser("import", help="make an experiment of the Neurorobotics Platform 3 runnable here")
+    bring.add_argument("source", type=Path, help="a zip file, or a folder, with an .exc and a .bibi file")
+    bring.add_argument("--to", type=Path, metavar="FOLDER", help="where to (a folder is completed in its place)")
+    bring.set_defaults(command=_import)
 
     diagnose = commands.add_parser("doctor", help="what is installed, and what to do about what is missing")
     diagnose.set_defaults(command=_doctor)

@@ -34,7 +34,10 @@ _collecting: list["Declaration"] | None = None
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """A transfer function as its author declared it."""
+    """A transfer function as its author declared it.
+
+    `to_brain` says whether it runs with those that write to the brain; None leaves that to what it writes.
+    """
 
     name: str
     function: Callable[..., Any]
@@ -42,6 +45,7 @@ class Declaration:
     writes: tuple[str, ...]
     priority: int = 0
     active: bool = True
+    to_brain: bool | None = None
 
 
 def transfer(

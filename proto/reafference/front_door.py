@@ -16,12 +16,12 @@ from rich.text import Text
 _END_S = 60.0
 
 
-def serve(arguments: Sequence[str], console: Console, *, as_json: bool) -> int:
-    """Run the server until it ends, by Ctrl-C for instance; its exit status.
+def serve(arguments: Sequence[str], console: Console, *, as_json: bool, door: str = "--serve") -> int:
+    """Run the server until it ends, by Ctrl-C for instance; its exit status. `door` says which of the gateway's.
 
     With `as_json` the first line on standard output is what the server says of itself: url, token, home.
     """
-    command = [sys.executable, "-m", "services.gateway", "--serve", *arguments]
+    command = [sys.executable, "-m", "services.gateway", door, *arguments]
     server = subprocess.Popen(
         command,
         env={**os.environ, "REAF_PARENT_PID": str(os.getpid())},
@@ -46,7 +46,8 @@ def serve(arguments: Sequence[str], console: Console, *, as_json: bool) -> int:
 
 def _welcome(told: dict[str, Any], console: Console) -> None:
     console.print(Text("reafference  ", style="bold") + Text(told["url"], style="underline"), soft_wrap=True)
-    console.print(Text("home         ", style="dim") + Text(told["home"]), soft_wrap=True)
+    if "home" in told:
+        console.print(Text("home         ", style="dim") + Text(told["home"]), soft_wrap=True)
     if told["token"]:
         words = "  this is your token; it is shown only now, keep it"
         console.print(Text("token        ", style="bold") + Text(told["token"], style="bold green"), soft_wrap=True)

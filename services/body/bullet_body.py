@@ -14,6 +14,7 @@ from reafference.plain import Misfit, load, nearest
 from reafference.simulator import Changed, Report
 
 from .disturbances import Disturbances, LoadOrder, PushOrder
+from .models.robot.settings import RobotSettings
 from .settings import BodySettings, complaint, load_settings
 
 T = TypeVar("T")
@@ -21,8 +22,12 @@ T = TypeVar("T")
 MODELS = {
     "mouse_forelimb": "services.body.models.mouse_forelimb.body",
     "husky_room": "services.body.models.husky_room.body",
+    "robot": "services.body.models.robot.body",
 }
-"""The bodies shipped with us, by the name in `body.model`: the module whose `build` makes one."""
+"""The bodies, by the name in `body.model`: the module whose `build` makes one. `robot` is any that has a file."""
+
+SETTINGS = {"robot": RobotSettings}
+"""The tables of the bodies that take more than BodySettings."""
 
 
 EDITS = ("scene", "push", "load", "reset_world", "reset")
@@ -30,7 +35,7 @@ EDITS = ("scene", "push", "load", "reset_world", "reset")
 
 
 class Body(Protocol):
-    """One built body, at rest before step 0; `build(settings, substep_ns, report)` of its module makes it."""
+    """One built body, at rest before step 0; `build(settings, substep_ns, report, plan)` of its module makes it."""
 
     @property
     def ports(self) -> Ports: ...
@@ -66,8 +71,8 @@ class BulletBody:
         """Build the body at rest. Raises BadExperiment naming the key that does not fit."""
         self.close()
         try:
-            settings = load_settings(plan.settings, MODELS)
-            self._body = _build(settings, settings.substep_ns(plan.dt_ns), report)
+            settings = load_settings(plan.settings, MODELS, SETTINGS)
+            self._body = _build(settings, settings.substep_ns(plan.dt_ns), report, plan)
         except Misfit as misfit:
             raise complaint(misfit) from None
         self._plan, self._t_ns = plan, plan.t_ns
@@ -124,10 +129,10 @@ class BulletBody:
             self._body = None
 
 
-def _build(settings: BodySettings, substep_ns: int, report: Report) -> Body:
+def _build(settings: BodySettings, substep_ns: int, report: Report, plan: Plan) -> Body:
     # Imported here because muscles are compiled on their first import, which takes seconds once in a lifetime.
     report("body", detail=f"load {settings.model}")
-    body: Body = import_module(MODELS[settings.model]).build(settings, substep_ns, report)
+    body: Body = import_module(MODELS[settings.model]).build(settings, substep_ns, report, plan)
     report("body", 1, 1, detail=settings.model)
     return body
 

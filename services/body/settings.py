@@ -36,9 +36,11 @@ class BodySettings:
         return substep_ns
 
 
-def load_settings(settings: Mapping[str, Any], models: Mapping[str, str]) -> BodySettings:
-    """`[body]` itself; raises Misfit. `models` has the known bodies by name."""
-    table = load(BodySettings, settings)
+def load_settings(
+    settings: Mapping[str, Any], models: Mapping[str, str], own: Mapping[str, type[BodySettings]] | None = None
+) -> BodySettings:
+    """`[body]` itself; raises Misfit. `models` has the bodies by name, `own` the tables of those that take more."""
+    table = load((own or {}).get(str(settings.get("model")), BodySettings), settings)
     if table.model not in models:
         known = " or ".join(repr(name) for name in sorted(models))
         raise Misfit("model", known, repr(table.model), nearest(table.model, models))

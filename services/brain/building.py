@@ -34,7 +34,8 @@ def build(
         report("run the script", detail=settings.script)
         limit = _memory_limit(settings, ranks)
         with memory.limited(limit):
-            return _script(plan, settings.script).build(settings.parameters, setup, limit=memory.in_words(limit))
+            script, words = _script(plan, settings.script), memory.in_words(limit)
+            return script.build(settings.parameters, setup, limit=words, selections=settings.populations)
     model = shipped_model(settings.model or "")
     setup = _setup(plan, settings, model.DELAYS)
     setup.apply()

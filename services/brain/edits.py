@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from reafference.errors import BadExperiment
 from reafference.plain import Misfit, describe, nearest
-from services.brain import additions, questions
+from services.brain import additions, free_kernel, questions
 from services.brain.kernel import nest, set_each, shortest_delay_ns
 from services.brain.network import collection
 from services.brain.selection import Population, Selection, resolve_one
@@ -237,7 +237,7 @@ _ACTS: dict[str, Act] = {
 }
 
 REBUILDING = ("reset", "replace_brain", "set_populations")
-KNOWN = (*_ACTS, "switch", *additions.KNOWN, *questions.KNOWN, *REBUILDING)
+KNOWN = (*_ACTS, "switch", *additions.KNOWN, *questions.KNOWN, *free_kernel.KNOWN, *REBUILDING)
 
 
 def check_known(what: str) -> None:

@@ -29,9 +29,11 @@ __all__ = [
     "Delays",
     "KernelSetup",
     "copied_synapse_model",
+    "empty_kernel",
     "enter_context",
     "leave_context",
     "nest",
+    "nestkernel_api",
     "refuse_if_prepared",
     "set_each",
     "shortest_delay_ns",
@@ -76,7 +78,7 @@ class KernelSetup:
     def apply(self) -> None:
         """An empty kernel with this set-up; whatever was built before is gone."""
         leave_context()
-        _empty(nest.ResetKernel)
+        empty_kernel(nest.ResetKernel)
         self._configure()
 
     def _configure(self) -> None:
@@ -123,7 +125,7 @@ class KernelSetup:
 
         def reset_and_set_up() -> None:
             leave_context()
-            _empty(original)
+            empty_kernel(original)
             self._configure()
 
         # Straight into the namespace: the module forbids assignment to names it does not list.
@@ -191,7 +193,7 @@ def _mark_as_wired() -> None:
     nest.Connect(node, node, {"rule": "fixed_indegree", "indegree": 0}, {"delay": nest.min_delay})
 
 
-def _empty(reset: Callable[[], None]) -> None:
+def empty_kernel(reset: Callable[[], None]) -> None:
     """An empty kernel by `reset`, on several ranks without what the last network has left in the buffers."""
     reset()
     if nest.num_processes == 1:

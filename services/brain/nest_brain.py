@@ -12,7 +12,7 @@ from reafference.errors import BadExperiment, OutOfOrder, SimulatorFailed, StepC
 from reafference.frames import Array, Plan, Port, Ports, Step
 from reafference.plain import describe
 from reafference.simulator import Changed, Report, never
-from services.brain import additions, edits, facts, questions
+from services.brain import additions, edits, facts, free_kernel, questions
 from services.brain.building import build, check_step
 from services.brain.device_kinds import FixedFrequency, SpikeRecorder
 from services.brain.devices import Devices
@@ -71,6 +71,7 @@ class NestBrain:
     def __init__(self, together: Together | None = None) -> None:
         self._together = together or Alone()
         self._running: _Running | None = None
+        self._free: free_kernel.FreeKernel | None = None
         self._owed: tuple[str, ...] = ()
         self._slices = Slices()
         self._step_began = 0.0
@@ -151,12 +152,14 @@ class NestBrain:
 
     def edit(self, what: str, arguments: Mapping[str, Any], report: Report) -> Changed:
         """Change something between two steps; the edits are those of `edits.py`, `switch`, those of devices
-        (`additions.py`), those that only ask (`questions.py`), and the ones that build the brain anew at the present
-        time: `reset`, `replace_brain`, `set_populations`.
+        (`additions.py`), those that only ask (`questions.py`, `free_kernel.py`), and the ones that build the brain
+        anew at the present time: `reset`, `replace_brain`, `set_populations`.
 
         Raises BadExperiment for what cannot be done. Then everything is as before; only a script that fails while
         it builds has cost the earlier brain its state: that one is built again, and starts from its beginning.
         """
+        if self._free is not None:
+            return Changed(result=self._free.edit(what, arguments))
         with self._together.stage():
             edits.check_known(what)
             running = self._running
@@ -166,6 +169,8 @@ class NestBrain:
                 plan = _replanned(running.plan, what, arguments, t_ns=running.t_ns)
         if what in edits.REBUILDING:
             return Changed(ports=self._rebuild(plan, running.plan, report))
+        if what in free_kernel.KNOWN:
+            return Changed(result=free_kernel.looked_at(what, arguments, self._together))
         if what in questions.KNOWN:
             asked = questions.Asked(running.plan, running.network, running.populations, running.devices)
             return Changed(result=questions.ask(what, arguments, asked, self._together))
@@ -188,6 +193,7 @@ class NestBrain:
     def close(self) -> None:
         """Leave the context and drop the network."""
         self._running = None
+        self._free = None
         self._slices = Slices()  # nothing is known about the network that comes now
         leave_context()
         nest.ResetKernel()
@@ -198,6 +204,9 @@ class NestBrain:
         with together.stage():
             self._check_ranks(plan)
             settings = BrainSettings.load(plan.settings)
+        if settings.model == free_kernel.MODEL:
+            return self._prepare_free(plan, settings)
+        with together.stage():
             network, populations = build(plan, settings, report, ranks=together.size)
         counts = facts.count(network, together)
         with together.stage():
@@ -232,6 +241,12 @@ class NestBrain:
             t_ns=plan.t_ns,
         )
         return self._ports(self._running)
+
+    def _prepare_free(self, plan: Plan, settings: BrainSettings) -> Ports:
+        """A kernel without a network and without a loop, for callers of NEST's own interface."""
+        with self._together.stage():
+            self._free = free_kernel.FreeKernel(settings.parameters, threads=plan.threads, together=self._together)
+        return Ports(outputs=tuple(_timing_ports()), facts=facts.of_kernel(self._together))
 
     def _ports(self, running: _Running) -> Ports:
         """As the devices are now."""
@@ -343,6 +358,8 @@ class NestBrain:
 
     def _expect(self, step: Step) -> _Running:
         running = self._running
+        if self._free is not None:
+            raise OutOfOrder("a free kernel makes no steps, it belongs to its callers: name another brain.model")
         if running is None:
             raise OutOfOrder(f"step {step.number} came before prepare")
         if (step.t_ns, step.dt_ns) != (running.t_ns, running.plan.dt_ns):

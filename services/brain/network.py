@@ -18,11 +18,11 @@ _NAME = re.compile(r"[A-Za-z_][\w.\-]*\Z")
 class Network:
     """A network that has been built in the kernel.
 
-    `populations` maps a name to a NodeCollection, a list of node ids, a range of them, or one id. The rest is
-    optional. By population: `full_sizes`, the number of neurons at full scale; `positions`, their places in mm, shape
-    (n, 3) with z up; `offsets`, where the origin of those lies (x, y, z) when all are drawn together; `properties`,
-    what a person may want to know (sign, region, layer). `neurons`, `relays` and `synapses` (without those of devices)
-    are counted where the model does not say. `facts` go into the facts of the run.
+    `populations` maps a name to a NodeCollection, a population of PyNN, a list of node ids, a range of them, or one id.
+    The rest is optional. By population: `full_sizes`, the number of neurons at full scale; `positions`, their places in
+    mm, shape (n, 3) with z up; `offsets`, where the origin of those lies (x, y, z) when all are drawn together;
+    `properties`, what a person may want to know (sign, region, layer). `neurons`, `relays` and `synapses` (without
+    those of devices) are counted where the model does not say. `facts` go into the facts of the run.
     """
 
     populations: Mapping[str, Any]
@@ -74,6 +74,13 @@ def node_ids(nodes: Any, what: str, network_size: int) -> Ids:
     return ids
 
 
+def holds_nodes(value: Any) -> bool:
+    """Whether this is a NodeCollection of NEST or a population of PyNN that is not empty."""
+    if isinstance(value, nest.NodeCollection):
+        return len(value) > 0
+    return is_of_pynn(value) and len(value.all_cells) > 0
+
+
 def collection(ids: Ids) -> Any:
     """The NodeCollection of these nodes; NEST keeps ids in ascending order."""
     return nest.NodeCollection(np.sort(ids))
@@ -93,6 +100,8 @@ def _check_places(places: Any, name: str, size: int) -> None:
 def _as_ids(nodes: Any, what: str) -> Ids:
     if isinstance(nodes, nest.NodeCollection):
         return _ids_of_collection(nodes)
+    if is_of_pynn(nodes):
+        return np.array(nodes.all_cells, np.int64)
     if isinstance(nodes, range):
         return np.arange(nodes.start, nodes.stop, nodes.step, dtype=np.int64)
     if isinstance(nodes, (int, np.integer)) and not isinstance(nodes, bool):
@@ -102,6 +111,11 @@ def _as_ids(nodes: Any, what: str) -> Ids:
         if array.ndim == 1 and (array.dtype.kind in "iu" or not len(array)):
             return array.astype(np.int64)
     raise NotPopulations(f"{what} is {_named(nodes)}: give a NodeCollection, a list of node ids, or one node id")
+
+
+def is_of_pynn(value: Any) -> bool:
+    """A Population, a PopulationView or an Assembly, of which nothing is imported where no script does."""
+    return type(value).__module__ == "pyNN.nest.populations"
 
 
 def _ids_of_collection(nodes: Any) -> Ids:

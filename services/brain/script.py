@@ -6,8 +6,13 @@
         neurons = nest.Create("iaf_cond_alpha", cells)
         return {"all": neurons, "control": neurons[:10]}
 
-The map may have one more entry, `positions`: by population, where its neurons are in mm, as (n, 2) or (n, 3) numbers,
-for those who draw the brain. Neurons that NEST itself has placed in space need none.
+Published scripts have no such function: they build while they are read, and each name at their top that holds nodes
+(of NEST, or a population of PyNN) is a population.
+
+    circuit = nest.Create("iaf_cond_alpha", 8)
+
+The map of `build` may have one more entry, `positions`: by population, where its neurons are in mm, as (n, 2) or (n, 3)
+numbers, for those who draw the brain. Neurons that NEST itself has placed in space need none.
 
 An error in it becomes a ScriptError that names the user's file and line.
 """
@@ -16,7 +21,7 @@ import importlib
 import inspect
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,12 +32,16 @@ import numpy as np
 
 from reafference.errors import ReafferenceError, ScriptError
 from reafference.plain import nearest
-from services.brain.kernel import KernelSetup
-from services.brain.network import Network, NotPopulations, populations_of
+from services.brain import pynn
+from services.brain.kernel import KernelSetup, nest
+from services.brain.network import Network, NotPopulations, holds_nodes, is_of_pynn, populations_of
 from services.brain.selection import Population
 from services.brain.settings import bad
 
 _MODULE = "brain_script"
+_TAKEN_FOR_GRANTED = {"nest": nest, "xrange": range, "unicode": str, "long": int, "basestring": str}
+"""Names that published scripts use without importing them, or that Python 3 has another word for."""
+_PYTHON_2_SYNTAX = ("Missing parentheses in call to", "multiple exception types must be parenthesized", "leading zeros")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,31 +57,59 @@ class Script:
         return self.folder / self.name
 
     def build(
-        self, parameters: Mapping[str, Any], setup: KernelSetup, *, limit: str = "all there is"
+        self,
+        parameters: Mapping[str, Any],
+        setup: KernelSetup,
+        *,
+        limit: str = "all there is",
+        selections: Collection[str] = (),
     ) -> tuple[Network, dict[str, Population]]:
-        """The network the script makes, and its populations. `limit` says how much memory it may take.
+        """The network the script makes, and its populations. `limit` says how much memory it may take, `selections`
+        are names that the experiment gives: what a script without `build` calls so is none of its populations.
 
         `nest.ResetKernel()` is tolerated: the set-up is applied again at once. Raises ScriptError for an
         error in the script or a result that is not populations, BadExperiment for a parameter it does
         not take, or when it changes threads, resolution or seed, or simulates.
         """
-        with _modules_beside(self.path.parent), setup.survives_reset(), self._errors(limit):
-            result = self._builder(parameters)(**parameters)
+        module = ModuleType(_MODULE)
+        module.__file__ = str(self.path)
+        with (
+            _modules_beside(self.path.parent),
+            setup.survives_reset(),
+            pynn.for_script(self.name, module, setup),
+            self._errors(limit),
+        ):
+            result = self._run(module, parameters, selections)
         setup.verify(self.name)
         return self._network(result)
 
-    def _builder(self, parameters: Mapping[str, Any]) -> Callable[..., Any]:
+    def _run(self, module: ModuleType, parameters: Mapping[str, Any], selections: Collection[str]) -> Any:
+        """What `build` returns, or the nodes that the script has named while it was read."""
         # A module of its own, because dataclasses and pickles look their module up.
-        module = ModuleType(_MODULE)
-        module.__file__ = str(self.path)
         sys.modules[_MODULE] = module
-        exec(compile(self.text, str(self.path), "exec"), vars(module))
+        code = compile(self.text, str(self.path), "exec")
+        vars(module).update({} if "build" in code.co_names else _TAKEN_FOR_GRANTED)
+        exec(code, vars(module))
         build = getattr(module, "build", None)
-        if not callable(build):
-            self._refuse("defines no function build(): it makes the network and returns its populations")
-        self._check(parameters, inspect.signature(build))
-        checked: Callable[..., Any] = build
-        return checked
+        if callable(build):
+            self._check(parameters, inspect.signature(build))
+            return build(**parameters)
+        for name in parameters:
+            raise bad(f"brain.parameters.{name}", f"{self.name} has no function build() that could take it")
+        return {name: held for name, held in self._named_nodes(vars(module)).items() if name not in selections}
+
+    def _named_nodes(self, names: Mapping[str, Any]) -> dict[str, Any]:
+        """The populations that a script without `build` has named; devices of NEST are none."""
+        devices = {id for kind in ("stimulator", "recorder") for id in nest.GetNodes({"element_type": kind}).tolist()}
+        names = {**names, **_in_map(names.get("circuit")), **_in_map(names.get("populations"))}
+        nodes = {name: held for name, held in names.items() if not name.startswith("_") and holds_nodes(held)}
+        found = {name: held for name, held in nodes.items() if _first(held) not in devices}
+        if not found:
+            self._refuse(
+                "defines no function build(), and names no neurons at its top: either build() makes the network and "
+                'returns its populations, or the script says circuit = nest.Create("iaf_cond_alpha", 8)'
+            )
+        return found
 
     def _check(self, parameters: Mapping[str, Any], signature: inspect.Signature) -> None:
         takes = signature.parameters.values()
@@ -169,6 +206,8 @@ def check_syntax(name: str, text: str) -> None:
 def _syntax_error(name: str, error: SyntaxError) -> ScriptError:
     line_text = (error.text or "").rstrip("\n")
     message = f"{type(error).__name__}: {error.msg}"
+    if (error.msg or "").startswith(_PYTHON_2_SYNTAX):
+        message += " (this is Python 2: change the line to Python 3)"
     detail = {
         "file": name,
         "line": error.lineno or 0,
@@ -177,6 +216,18 @@ def _syntax_error(name: str, error: SyntaxError) -> ScriptError:
         "message": message,
     }
     return ScriptError(f"{name}, line {error.lineno}: {message} in `{line_text.strip()}`", detail=detail)
+
+
+def _in_map(held: Any) -> dict[str, Any]:
+    """What a script has put into a map, by the labels that PyNN knows, else by its keys."""
+    if not isinstance(held, Mapping):
+        return {}
+    return {str((is_of_pynn(nodes) and nodes.label) or key): nodes for key, nodes in held.items()}
+
+
+def _first(nodes: Any) -> int:
+    """The id of the first of some nodes, of NEST or of PyNN."""
+    return int(nodes[0].global_id if isinstance(nodes, nest.NodeCollection) else nodes.all_cells[0])
 
 
 def _in_space(places: Any) -> Any:

@@ -6,6 +6,8 @@ engine ended because of an error; everything else goes to standard error.
 """
 
 import argparse
+import contextlib
+import cProfile
 import json
 import os
 import shlex
@@ -21,7 +23,7 @@ from reafference.frames import RunStop
 from reafference.process import Leave, die_with, wake_promptly
 from reafference.sockets import Wires
 
-from . import documents, experiment, script
+from . import dialects, documents, experiment
 from .loop import Loop
 
 
@@ -53,7 +55,7 @@ def _say_why(descriptor: int, code: str, text: str) -> None:
 def _run(given: argparse.Namespace, config: ServiceConfig, leave: Leave, log: Any) -> tuple[int, RunStop]:
     """The exit status and the last document of the run."""
     wanted = experiment.load(given.experiment, overrides(given))
-    functions = script.of(wanted.transfer_file(), wanted.folder)
+    functions = dialects.load(wanted)
     folder = documents.make_run_folder(given.out, given.runs)
     try:
         with Wires(insecure=config.insecure) as wires:
@@ -68,13 +70,24 @@ def _run(given: argparse.Namespace, config: ServiceConfig, leave: Leave, log: An
                 autostart=not given.hold,
             )
             try:
-                stop = loop.run()
+                stop = _profiled(loop) if given.cprofile else loop.run()
             finally:
                 folder = loop.folder
         log.info("run ended", outcome=stop.outcome, steps=stop.steps, code=stop.code, text=stop.text)
         return loop.exit_status, stop
     finally:
         documents.remove_if_unused(folder)
+
+
+def _profiled(loop: Loop) -> RunStop:
+    """As `loop.run`; how often and how long each Python function ran is left in the run folder."""
+    profile = cProfile.Profile()
+    try:
+        return profile.runcall(loop.run)
+    finally:
+        # No reason to lose how the run itself ended.
+        with contextlib.suppress(OSError):
+            profile.dump_stats(loop.folder / documents.CPROFILE)
 
 
 def overrides(given: argparse.Namespace) -> list[tuple[str, Any]]:
@@ -106,6 +119,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--mpi-args", help="further arguments of mpiexec, in one word")
     made.add_argument("--out", type=Path, help="the folder of this run")
     made.add_argument("--runs", type=Path, default=Path("runs"), help="where run folders are made")
+    made.add_argument("--cprofile", action="store_true", help="run the engine under Python's cProfile")
     made.add_argument("--hold", action="store_true", help="wait for an operator's order to start")
     return made
 

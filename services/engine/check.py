@@ -17,13 +17,14 @@ from typing import Any
 from reafference.errors import BadExperiment
 
 from . import experiment
+from .dialects.nrp import topics
 from .experiment import FILE
 
 Found = dict[str, Any]
 
 _MOST_BYTES = 2 * 2**30
 _MOST_CPU_S = 30
-_SKIPPED = ("recordings", "__pycache__")
+_SKIPPED = ("recordings", "__pycache__", "state_machines")
 
 
 def main() -> int:
@@ -38,7 +39,9 @@ def main() -> int:
 def problems(folder: Path) -> Iterator[Found]:
     """What is wrong: first in the experiment file, then in each script."""
     try:
-        experiment.load(folder)
+        table = experiment.load(folder).document.transfer
+        if table is not None:
+            topics.check(table.topics)
     except BadExperiment as error:
         yield from _in_experiment(folder, error)
     for path in _scripts(folder):

@@ -22,6 +22,8 @@ from . import profile
 from .experiment import Experiment
 
 RECORDER = "recorder"
+CPROFILE = "cprofile.pstats"
+"""Beside a recording, where the engine ran under Python's cProfile."""
 
 
 def new_run_id() -> str:
@@ -77,8 +79,12 @@ def remove_if_unused(folder: Path) -> None:
         folder.rmdir()
 
 
-def plans(experiment: Experiment, run: str) -> dict[str, Plan]:
-    """What each participant is to build; seeds are spawned from the master seed in name order."""
+def plans(experiment: Experiment, run: str, devices: Mapping[str, Mapping[str, Any]] = {}) -> dict[str, Plan]:
+    """What each participant is to build; seeds are spawned from the master seed in name order.
+
+    `devices` are `sources` and `sinks` that transfer functions need beside those of [brain]. Raises BadExperiment where
+    both have one of the same name.
+    """
     names = sorted(experiment.participants)
     children = np.random.SeedSequence(experiment.general.seed).spawn(len(names))
     return {
@@ -91,7 +97,7 @@ def plans(experiment: Experiment, run: str) -> dict[str, Plan]:
             threads=experiment.threads if name == "brain" else 1,
             ranks=experiment.ranks if name == "brain" else 1,
             folder=str(experiment.folder),
-            settings=_own_settings(experiment.participants[name]),
+            settings=_with_devices(_own_settings(experiment.participants[name]), devices if name == "brain" else {}),
             files=experiment.files,
             step_timeout_s=experiment.general.step_timeout_s,
         )
@@ -114,6 +120,17 @@ def recorder_plan(experiment: Experiment, run: str, folder: Path) -> Plan:
 def _own_settings(table: Mapping[str, Any]) -> dict[str, Any]:
     """A participant's table without the keys that are the business of the engine and the launcher."""
     return {key: value for key, value in table.items() if key not in ("step_ms", "ranks", "mpi")}
+
+
+def _with_devices(table: dict[str, Any], devices: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    for place, groups in devices.items():
+        own = table.get(place, {})
+        twice = sorted(set(own) & set(groups))
+        if twice:
+            text = f"brain.{place}.{twice[0]}: a transfer function makes a group of this name: rename yours"
+            raise BadExperiment(text, detail={"key": f"brain.{place}.{twice[0]}"})
+        table[place] = {**own, **groups}
+    return table
 
 
 def engine_ports(ports: Mapping[str, Ports]) -> Ports:

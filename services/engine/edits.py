@@ -13,13 +13,16 @@ from .experiment import General
 SCHEDULE = "schedule"
 """Who wants an edit that stands in the experiment file."""
 
+FUNCTIONS = "transfer functions"
+"""Who wants an edit without which a transfer function cannot be called."""
+
 _BUILDING = ("replace_brain", "reset", "set_populations")
 """Edits in which a simulator is built anew, and that may take as long as that does."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """An edit, and who wants it: an operator, or SCHEDULE."""
+    """An edit, and who wants it: an operator, SCHEDULE or FUNCTIONS."""
 
     by: str
     edit: Edit

@@ -18,10 +18,20 @@ from reafference.errors import BadExperiment
 from reafference.topics import is_name
 
 from .limit import ENDLESS, Limit
+from .nrp_core import configuration
 
 PARTICIPANTS = ("brain", "body")
 ENGINE = "engine"
 FILE = "experiment.toml"
+RESERVED = (*PARTICIPANTS, ENGINE, "recorder", "gateway", "launcher", "server", "console", "run")
+"""Names that no simulator of [simulators] may have."""
+KINDS: Mapping[str, str] = {
+    "python_json": "services.engine.nrp_core",
+    "python_grpc": "services.engine.nrp_core",
+    "nest_json": "services.brain.nrp_core",
+    "nest_server": "services.brain.nrp_core",
+}
+"""What the simulators of [simulators] can be, and the module that each kind runs in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,10 +94,37 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TransferFile:
-    """The table [transfer]."""
+class TransferFiles:
+    """The table [transfer].
 
+    Our own dialect has one `file`. Those of other platforms have `files`, with one function in each: `inactive` are
+    those that begin switched off, `priorities` those that run before or after others. `weight_unit` is that of weights
+    and currents in the files: "nest" for nS and pA, "pynn" for uS and nA. `topics` are ROS topics beside those of the
+    body, or other ones, by a name of one's own.
+    """
+
+    dialect: Literal["reafference", "nrp", "nrp_core"] = "reafference"
     file: str = "transfer.py"
+    files: tuple[str, ...] = ()
+    inactive: tuple[str, ...] = ()
+    priorities: Mapping[str, int] = field(default_factory=dict)
+    weight_unit: Literal["nest", "pynn"] = "nest"
+    topics: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        own = self.dialect == "reafference"
+        if own and self.files:
+            raise plain.Misfit("files", f"none, since the dialect {self.dialect!r} has one file", "some")
+        if not own and self.file != "transfer.py":
+            raise plain.Misfit("file", f"none, since the dialect {self.dialect!r} has files", repr(self.file))
+        for key in ("inactive", "priorities"):
+            for name in getattr(self, key):
+                if name not in self.files:
+                    hint = plain.nearest(name, self.files)
+                    raise plain.Misfit(key, "names of files that stand in transfer.files", repr(name), hint)
+        for name in self.files:
+            if self.files.count(name) > 1:
+                raise plain.Misfit("files", "each file once", f"{name!r} twice")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,14 +162,15 @@ class Planned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """The whole file. The tables [brain] and [body] belong to those who build them; each may name a
+    """The whole file. The tables [brain], [body] and [simulators.NAME] belong to those who build them; each may name a
     `step_ms` of its own, a multiple of the CLE step."""
 
     experiment: General
     parameters: Mapping[str, Any] = field(default_factory=dict)
     brain: Mapping[str, Any] | None = None
     body: Mapping[str, Any] | None = None
-    transfer: TransferFile | None = None
+    simulators: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    transfer: TransferFiles | None = None
     measures: Mapping[str, Measure] = field(default_factory=dict)
     schedule: tuple[Planned, ...] = ()
     record: Record = field(default_factory=Record)
@@ -170,8 +208,7 @@ class Experiment:
     @property
     def participants(self) -> dict[str, Mapping[str, Any]]:
         """The settings of each simulator, by name."""
-        tables = {name: getattr(self.document, name) for name in PARTICIPANTS}
-        return {name: table for name, table in tables.items() if table is not None}
+        return _tables_of(self.document)
 
     @property
     def threads(self) -> int:
@@ -213,12 +250,20 @@ class Experiment:
             if self.border(planned) >= self.general.steps
         ]
 
+    def never_run(self) -> list[str]:
+        """What there is to say of files of the experiment that a run takes no notice of."""
+        machines = sorted(self.folder.glob("state_machines/*.py"))
+        names = ", ".join(path.relative_to(self.folder).as_posix() for path in machines)
+        return [f"state machines are kept and can be edited, but they are not run: {names}"] if machines else []
+
     def transfer_file(self) -> tuple[str, str] | None:
         """Name and text of the file of transfer functions, if there is one."""
-        if self.document.transfer is None:
-            return None
-        name = self.document.transfer.file
-        return name, self.files[name]
+        return next(iter(self.transfer_files()), None)
+
+    def transfer_files(self) -> list[tuple[str, str]]:
+        """Names and texts of all files of transfer functions, in the order of the experiment file."""
+        table = self.document.transfer
+        return [] if table is None else [(name, self.files[name]) for name in _files_of(table)]
 
 
 def load(where: Path, overrides: Sequence[tuple[str, Any]] = ()) -> Experiment:
@@ -227,7 +272,11 @@ def load(where: Path, overrides: Sequence[tuple[str, Any]] = ()) -> Experiment:
     Raises BadExperiment; nothing is written anywhere.
     """
     path = where / FILE if where.is_dir() else where
-    settings = _read(path)
+    text = _text_of(path)
+    if path.suffix == ".json":
+        settings, overrides = configuration.settings_of(path, text, overrides)
+    else:
+        settings = _parsed(path, text)
     for key, value in overrides:
         _override(settings, key, value, path)
     try:
@@ -239,7 +288,7 @@ def load(where: Path, overrides: Sequence[tuple[str, Any]] = ()) -> Experiment:
         folder=path.parent.resolve(),
         document=document,
         settings=settings,
-        files={FILE: path.read_text(encoding="utf-8")} | dict(_named_files(path, document)),
+        files={path.name if path.suffix == ".json" else FILE: text} | dict(_named_files(path, document)),
     )
     _check_participants(experiment)
     _check_measures(experiment)
@@ -261,14 +310,17 @@ def parse_override(text: str) -> tuple[str, Any]:
         return key.strip(), value.strip()
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _text_of(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         hint = _nearby(path)
         raise BadExperiment(f"{path}: there is no such file{hint}", detail={"file": str(path)}) from None
     except (OSError, UnicodeDecodeError) as error:
         raise BadExperiment(f"{path}: cannot be read ({error})", detail={"file": str(path)}) from None
+
+
+def _parsed(path: Path, text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -282,6 +334,8 @@ def _nearby(path: Path) -> str:
     home = path.parent.parent if path.name == FILE else path.parent
     if not home.is_dir():
         return ""
+    if path.name == FILE and any(path.parent.glob("*.exc")):
+        return f", but an experiment in the published form: `reaf import {path.parent}` makes it run"
     known = [entry.name for entry in home.iterdir() if (entry / FILE).is_file()]
     return plain.nearest(path.parent.name if path.name == FILE else path.name, known)
 
@@ -340,15 +394,19 @@ def _all_keys(settings: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
             yield from _all_keys(value, f"{prefix}{key}.")
 
 
+_FILE_KEYS = {"brain": ("script",), "body": ("file", "environment")}
+
+
 def _named_files(path: Path, document: Document) -> Iterator[tuple[str, str]]:
-    """The text of each script the document names."""
-    wanted = []
+    """The text of each script, and of each description of a robot or its surroundings, that the document names."""
+    wanted: list[tuple[str, Any]] = []
     if document.transfer is not None:
-        wanted.append(("transfer.file", document.transfer.file))
+        key = "transfer.files" if document.transfer.files else "transfer.file"
+        wanted += [(key, name) for name in _files_of(document.transfer)]
     for name in PARTICIPANTS:
         table = getattr(document, name) or {}
-        if "script" in table:
-            wanted.append((f"{name}.script", table["script"]))
+        wanted += [(f"{name}.{key}", table[key]) for key in _FILE_KEYS[name] if key in table]
+    wanted += [(f"simulators.{name}.script", table.get("script")) for name, table in document.simulators.items()]
     for key, name in wanted:
         if not isinstance(name, str):
             raise _complaint(path, plain.Misfit(key, "a file name", plain.describe(name)))
@@ -359,6 +417,16 @@ def _named_files(path: Path, document: Document) -> Iterator[tuple[str, str]]:
             reason = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
             misfit = plain.Misfit(key, "a file that can be read", f"{name!r}: {reason}")
             raise _complaint(path, misfit) from None
+
+
+def _tables_of(document: Document) -> dict[str, Mapping[str, Any]]:
+    """The table of each simulator, by its name as a participant."""
+    named = {name: getattr(document, name) for name in PARTICIPANTS}
+    return {**{name: table for name, table in named.items() if table is not None}, **document.simulators}
+
+
+def _files_of(table: TransferFiles) -> tuple[str, ...]:
+    return (table.file,) if table.dialect == "reafference" else table.files
 
 
 def _check_measures(experiment: Experiment) -> None:
@@ -399,6 +467,8 @@ def _check_schedule(experiment: Experiment) -> None:
 def _check_participants(experiment: Experiment) -> None:
     if not experiment.participants:
         raise _complaint(experiment.path, plain.Misfit("brain", "a table [brain] or [body]", "neither of them"))
+    for name, table in experiment.document.simulators.items():
+        _check_simulator(experiment.path, name, table)
     for name, table in experiment.participants.items():
         try:
             experiment.every(name)
@@ -416,6 +486,15 @@ def _check_participants(experiment: Experiment) -> None:
     except plain.Misfit as misfit:
         misfit.key = f"brain.mpi.{misfit.key}" if misfit.key else "brain.mpi"
         raise _complaint(experiment.path, misfit) from None
+
+
+def _check_simulator(path: Path, name: str, table: Mapping[str, Any]) -> None:
+    if not is_name(name) or "." in name or name in RESERVED:
+        expected = f"a name of letters, digits, '_' and '-', and none of {', '.join(RESERVED)}"
+        raise _complaint(path, plain.Misfit(f"simulators.{name}", expected, repr(name)))
+    if table.get("kind") not in KINDS:
+        found = plain.describe(table["kind"]) if "kind" in table else "nothing"
+        raise _complaint(path, plain.Misfit(f"simulators.{name}.kind", " or ".join(map(repr, KINDS)), found))
 
 
 def _complaint(path: Path, misfit: plain.Misfit) -> BadExperiment:

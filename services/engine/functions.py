@@ -88,14 +88,17 @@ class Function:
 
     @property
     def to_brain(self) -> bool:
+        if self.declaration is not None and self.declaration.to_brain is not None:
+            return self.declaration.to_brain
         return any(address.partition(".")[0] == "brain" for address in self.writes)
 
     @property
     def direction(self) -> str:
-        """By what it writes: to the brain if any of it goes there."""
+        """What its dialect says; else by what it writes: to the brain if any of it goes there."""
         if self.to_brain:
             return "body to brain"
-        return "brain to body" if self.writes else "none"
+        told = self.declaration is not None and self.declaration.to_brain is not None
+        return "brain to body" if self.writes or told else "none"
 
     @property
     def turn(self) -> tuple[bool, int, str]:
@@ -148,6 +151,8 @@ def wired(declaration: declare.Declaration, ports: Mapping[str, Ports]) -> Wirin
 
 def misplaced(declaration: declare.Declaration, source: Source, error: BadExperiment) -> tuple[int, int]:
     """Line and column of the address that the error is about, counted in the source."""
+    if "line" in error.detail:
+        return int(error.detail["line"]), int(error.detail.get("column", 0))
     if isinstance(error, PortMismatch):
         for address in (*declaration.reads, *declaration.writes):
             if repr(address) in error.text:

@@ -29,7 +29,7 @@ from reafference.sockets import Sender, StepPeer, Waiting, Wires
 
 from . import documents, experiment, mpi_job
 from .__main__ import overrides, parser
-from .experiment import Experiment
+from .experiment import KINDS, PARTICIPANTS, Experiment
 
 _TURN_MS = 100
 # How long each may live on after the engine has ended: in order, and after a fault. Then SIGTERM, then SIGKILL.
@@ -122,7 +122,8 @@ class Launch:
         return [
             ("engine", "services.engine", self._arguments),
             *([(documents.RECORDER, "services.recorder", [])] if record else []),
-            *((name, f"services.{name}", []) for name in self._wanted.participants),
+            *((name, f"services.{name}", []) for name in self._wanted.participants if name in PARTICIPANTS),
+            *((name, KINDS[str(table["kind"])], [name]) for name, table in self._wanted.document.simulators.items()),
             ("gateway", "services.gateway", ["--private"]),
         ]
 
@@ -301,6 +302,15 @@ def check_mpi(wanted: Experiment) -> None:
 
 def warnings(wanted: Experiment) -> list[str]:
     """What a person should know before such a run."""
+    return [*_of_state_machines(wanted.folder), *_of_cores(wanted)]
+
+
+def _of_state_machines(folder: Path) -> list[str]:
+    names = [path.stem for path in sorted((folder / "state_machines").glob("*.py"))]
+    return [f"state machines are kept with the experiment and not run: {', '.join(names)}"] if names else []
+
+
+def _of_cores(wanted: Experiment) -> list[str]:
     cores, ranks, threads = usable_cores(), wanted.ranks, wanted.threads
     if ranks * threads <= cores or wanted.mpi.hostfile:
         return []

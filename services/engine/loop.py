@@ -63,15 +63,17 @@ from reafference.sockets import BusOut, PulseHost, Sender, StepHost, TapOut, Wai
 from reafference.topics import parsed
 
 from . import barrier as b
-from . import documents, edits, script, steering
-from .edits import SCHEDULE, Edits, Wish
+from . import documents, edits, steering
+from .dialects import Written, owner_of_device
+from .dialects import load as load_functions
+from .edits import FUNCTIONS, SCHEDULE, Edits, Wish
 from .experiment import PARTICIPANTS, Experiment, Planned
 from .limit import Stopwatch
 from .measures import Measures
 from .pace import Pace
 from .profile import Profile, Row
 from .publisher import Publisher
-from .script import Script
+from .stage import Need
 from .steering import Lasting, Now, Steered
 from .transfer import Transfer
 
@@ -97,7 +99,7 @@ class Loop:
         wires: Wires,
         addresses: Addresses,
         experiment: Experiment,
-        functions: Script,
+        functions: Written,
         folder: Path,
         leave: Leave,
         log: Any,
@@ -143,6 +145,8 @@ class Loop:
         self._measures: Measures | None = None
         self._want: dict[str, tuple[str, ...]] = {}
         self._edits = Edits()
+        self._needs: deque[tuple[Need, Wish | None]] = deque()
+        self._needs_asked: deque[tuple[Need, Wish | None]] = deque()
         self.profile = Profile()
         self._row: Row | None = None
         self._owed: list[Clock | Packed | Row | Values | Message] = []
@@ -294,7 +298,8 @@ class Loop:
                 yield from self._refused(name, frame)
             case ErrorFrame():
                 self._log.warning("error frame", peer=name, code=frame.code, text=frame.text)
-                yield b.Failed(name, from_code(frame.code, frame.text, frame.detail))
+                text = frame.text + owner_of_device(self._script, str(frame.detail.get("key", "")))
+                yield b.Failed(name, from_code(frame.code, text, frame.detail))
             case Bye():
                 self._operators.pop(name, None)
             case _:
@@ -366,13 +371,12 @@ class Loop:
         """What rode in an answer becomes what the transfer functions read."""
         if self._transfer is None:
             return
-        values = self._transfer.values[name]
         for packed in done.outputs:
             stream = parsed(packed.topic).stream
             frame = codec.decode(packed.parts()).frame
             assert isinstance(frame, Stream)
             for array, value in frame.arrays.items():
-                values[f"{stream}.{array}"] = value
+                self._transfer.take(name, f"{stream}.{array}", value)
         for stream, seq in done.seqs.items():
             self._publisher.seqs[f"{name}/{stream}"] = seq
 
@@ -397,7 +401,7 @@ class Loop:
     # --- what has to be done ------------------------------------------------------------------------
 
     def _send_prepare(self, names: tuple[str, ...]) -> list[b.Event]:
-        plans = documents.plans(self._experiment, self._sender.run)
+        plans = documents.plans(self._experiment, self._sender.run, self._script.devices())
         plans[documents.RECORDER] = documents.recorder_plan(self._experiment, self._sender.run, self._folder)
         self._allow(self._experiment.general.prepare_timeout_s)
         return self._request({name: Prepare(plan=plans[name]) for name in names})
@@ -407,6 +411,7 @@ class Loop:
         repeated: list[Message] = []
         if self._transfer is None:
             self._transfer, repeated = self._resolve()
+            self._needs += ((need, None) for need in self._transfer.needs())
         began = time.perf_counter_ns()
         messages = self._transfer.evaluate(step * self._experiment.dt_ns, step)
         ended = time.perf_counter_ns()
@@ -426,6 +431,9 @@ class Loop:
         if messages and self._experiment.general.on_error == "halt":
             return [b.Failed("engine", self._halting(messages[0], step))]
         planned = [self._planned(entry) for entry in self._schedule.get(step, ())]
+        planned += self._ask_for_needs()
+        if self._transfer.shall_pause:
+            planned.append(b.Ordered("step"))
         if step and self._pace.hold(ended):
             return planned
         return [*planned, *self._timed_out(ended), b.Coupled()]
@@ -453,7 +461,7 @@ class Loop:
             self._experiment.document.parameters,
             timeout_s=self._experiment.general.transfer_timeout_s,
         )
-        repeated = self._lasting.repeat(transfer, Now(step=0, real_ns=0))
+        repeated = transfer.flaws() + self._lasting.repeat(transfer, Now(step=0, real_ns=0))
         self._measures = Measures(self._experiment.document.measures, simulators)
         self._ask_for(transfer, self._measures)
         return transfer, repeated
@@ -478,12 +486,15 @@ class Loop:
         )
         self._publisher.publish("start", start, "run")
         self._opened = True
+        self._script.open(self._folder)
         self._tell_functions(0)
         for name, ports in simulators.items():
             for text in ports.facts.get("warnings", ()):
                 self._warn(Message(severity="warning", source=name, type="loading", text=text))
         for text in self._experiment.never_made():
             self._warn(Message(severity="warning", source=SCHEDULE, type="loading", text=text))
+        for text in self._experiment.never_run():
+            self._warn(Message(severity="warning", source=b.ENGINE, type="loading", text=text))
         gc.unfreeze()
         gc.collect()
         gc.freeze()
@@ -574,6 +585,7 @@ class Loop:
         )
         if self._transfer is not None:
             self._transfer.close()
+        self._script.close()
         if self._opened:
             self._publisher.publish("stop", self._stop, "run")
         self._to_operators(self._stop)
@@ -594,7 +606,7 @@ class Loop:
         self._publisher.begin()
         self._begin_run()
         # Loaded again, for there may be variables in the file.
-        self._script = script.of(self._experiment.transfer_file(), self._experiment.folder)
+        self._script = load_functions(self._experiment, self._script)
         self._log.info("reset", run=self._sender.run, folder=str(self._folder))
         for name in tuple(self._operators):
             self._send(name, self._welcome_frame(name, with_pulse=False))
@@ -707,9 +719,40 @@ class Loop:
             # The sources would stand there a second time.
             result = {name: value for name, value in steered.result.items() if name != "functions"}
             self._tell_change(wish, took_ns, result)
-        self._send_to(wish, Edited(id=wish.edit.id, step=self._barrier.step, result=steered.result))
+        self._needs += ((need, wish) for need in self._transfer.needs())
+        asked = self._ask_for_needs()
+        if not asked:
+            # What cannot be asked for now comes when it can be; nobody waits for it.
+            self._needs = deque((need, None) for need, _ in self._needs)
+            self._send_to(wish, Edited(id=wish.edit.id, step=self._barrier.step, result=steered.result))
         self._allow_on()
-        return [*([b.Limited(self._limit.last)] if steered.limit else []), b.Settled(b.ENGINE)]
+        return [*([b.Limited(self._limit.last)] if steered.limit else []), *asked, b.Settled(b.ENGINE)]
+
+    def _ask_for_needs(self) -> list[b.Event]:
+        """Let what functions need be made, as far as it can be now."""
+        wanted: list[b.Event] = []
+        while self._needs and (self._barrier.state != "paused" or self._barrier.at_border(self._needs[0][0].to)):
+            need, by = self._needs.popleft()
+            self._edits.add(Wish(FUNCTIONS, Edit(id=0, to=need.to, what=need.what, arguments=need.arguments)))
+            self._needs_asked.append((need, by))
+            wanted.append(b.Wanted(need.to))
+        return wanted
+
+    def _need_answered(self, refusal: str = "") -> None:
+        """An edit that a function needed was answered: who changed that function is told how it stands now."""
+        assert self._transfer is not None
+        need, by = self._needs_asked.popleft()
+        if refusal:
+            for message in self._transfer.refused(need, refusal):
+                self._warn(message)
+            self._tell_functions(self._barrier.step)
+        if by is not None and all(other is not by for _, other in (*self._needs_asked, *self._needs)):
+            self._tell_changed(by)
+
+    def _tell_changed(self, wish: Wish) -> None:
+        assert self._transfer is not None
+        result = {"functions": self._transfer.described()}
+        self._send_to(wish, Edited(id=wish.edit.id, step=self._barrier.step, result=result))
 
     def _take_steered(self, edit: Edit, steered: Steered) -> None:
         """Let it be so from now on, and say so."""
@@ -737,6 +780,8 @@ class Loop:
         failed = [] if frame.ports is None else self._take_ports(name, frame.ports)
         self._tell_change(wish, took_ns, frame.result)
         self._send_to(wish, replace(frame, id=wish.edit.id, step=self._barrier.step))
+        if wish.by == FUNCTIONS:
+            self._need_answered()
         self._allow_on()
         yield failed[0] if failed else b.Settled(name)
 
@@ -747,6 +792,8 @@ class Loop:
         wish, took_ns = self._edits.end()
         self._tell_change(wish, took_ns, code=frame.code, text=frame.text)
         self._reject(wish, from_code(frame.code, frame.text, frame.detail))
+        if wish.by == FUNCTIONS:
+            self._need_answered(frame.text)
         self._allow_on()
         if wish.by == SCHEDULE:
             t_s = self._barrier.step * self._experiment.dt_ns / 1e9
@@ -803,9 +850,14 @@ class Loop:
             why = f": {cause.text}" if cause else ""
             text = f"the run ended before the edit {wish.edit.what!r} was carried out{why}"
             self._reject(wish, from_code(cause.code if cause else OutOfOrder.code, text))
+        # What they asked for has been done, though the function that came of it is not called any more.
+        for waiting in {id(wish): wish for _, wish in (*self._needs_asked, *self._needs) if wish}.values():
+            self._tell_changed(waiting)
+        self._needs_asked.clear()
+        self._needs.clear()
 
     def _send_to(self, wish: Wish, frame: Frame) -> None:
-        if wish.by != SCHEDULE:
+        if wish.by not in (SCHEDULE, FUNCTIONS):
             self._send(wish.by, frame)
 
     def _allow_on(self) -> None:

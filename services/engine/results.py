@@ -70,7 +70,7 @@ def _usable(name: str, place: Place, value: Any) -> Array | float:
         array = np.asarray(value, dtype=place.port.dtype)
     except (TypeError, ValueError):
         raise Unusable(f"{who} returned {value!r:.60} for {place.name}: expected {_form(place)}", shape=True) from None
-    if array.shape != place.shape:
+    if array.shape != place.shape and not (place.index is None and place.port.has_shape(array.shape)):
         raise Unusable(f"{who} returned shape {array.shape} for {place.name}: expected {_form(place)}", shape=True)
     low, high = place.port.low, place.port.high
     if array.size and not _within(array.min(), array.max(), low, high):

@@ -13,9 +13,10 @@ from typing import Any
 
 from reafference import declare
 from reafference.errors import ScriptError
-from reafference.frames import MessageType
+from reafference.frames import MessageType, Ports
 
 from . import blame
+from .stage import Need, Stage
 
 MOST_CHARACTERS = 1_000_000
 """The longest source of one function."""
@@ -67,12 +68,13 @@ class Script:
     declarations: tuple[declare.Declaration, ...] = ()
     sources: Mapping[str, Source] = field(default_factory=dict)
     namespace: dict[str, Any] = field(default_factory=dict)
+    flaws: Mapping[str, Flaw] = field(default_factory=dict)
 
     def define(self, source: Source) -> declare.Declaration:
         """Run another source among the names of the file; what it declares. Raises Flaw."""
-        _remember(source.file, source.text)
-        code = _code_of(source)
-        with declare.collecting() as found, _importable(self.folder):
+        remember(source.file, source.text)
+        code = code_of(source)
+        with declare.collecting() as found, importable(self.folder):
             try:
                 exec(code, self.namespace)
             except (Exception, SystemExit) as error:
@@ -83,6 +85,40 @@ class Script:
             what = f"{names} have the decorator @transfer" if found else "nothing in it has the decorator @transfer"
             raise Flaw("loading", f"{what}: a source holds one transfer function", 1)
         return found[0]
+
+    # --- what other dialects need; see services.engine.dialects -------------------------------------------
+
+    @property
+    def keeps_flawed(self) -> bool:
+        return False
+
+    def name_in(self, text: str) -> str:
+        return name_in(text)
+
+    def devices(self) -> Mapping[str, Mapping[str, Any]]:
+        return {}
+
+    def begin(self, stage: Stage) -> None:
+        """Functions of ours know what they read."""
+
+    def resolve(self, declaration: declare.Declaration, ports: Mapping[str, Ports]) -> declare.Declaration:
+        del ports
+        return declaration
+
+    def dropped(self, declaration: declare.Declaration) -> None:
+        """The last values that it wrote are held."""
+
+    def needs(self) -> list[Need]:
+        return []
+
+    def refused(self, need: Need) -> None:
+        """Nothing was needed."""
+
+    def open(self, folder: Path) -> None:
+        """Nothing is written there."""
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 def of(file: tuple[str, str] | None, folder: Path) -> Script:
@@ -99,10 +135,10 @@ def load(name: str, text: str, folder: Path) -> Script:
     """
     shown = str(folder / name)
     # Tracebacks show the text that ran, even if the file on disk has changed meanwhile.
-    _remember(shown, text)
+    remember(shown, text)
     code = _compiled(shown, text)
     namespace = _names(Path(name).stem, shown)
-    with declare.collecting() as declarations, _importable(folder):
+    with declare.collecting() as declarations, importable(folder):
         try:
             exec(code, namespace)
         except (Exception, SystemExit) as error:
@@ -139,7 +175,8 @@ def _names(name: str, file: str) -> dict[str, Any]:
     return {"__name__": name, "__file__": file, "transfer": declare.transfer}
 
 
-def _remember(file: str, text: str) -> None:
+def remember(file: str, text: str) -> None:
+    """Show this text in tracebacks that name this file."""
     linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
 
 
@@ -176,7 +213,8 @@ def _sources(file: str, text: str, declarations: list[declare.Declaration]) -> d
     return sources
 
 
-def _code_of(source: Source) -> CodeType:
+def code_of(source: Source) -> CodeType:
+    """What can be run. Raises Flaw."""
     if len(source.text) > MOST_CHARACTERS:
         raise Flaw("compile", f"it has {len(source.text)} characters: the source of a function has at most 1,000,000")
     try:
@@ -204,7 +242,7 @@ def _compiled(shown: str, text: str) -> CodeType:
 
 
 @contextmanager
-def _importable(folder: Path) -> Iterator[None]:
+def importable(folder: Path) -> Iterator[None]:
     """Let a script import the modules beside it; who loads it again gets them anew, with the variables in them."""
     sys.path.insert(0, str(folder))
     before = set(sys.modules)

@@ -13,7 +13,7 @@ from .transfer import Transfer
 
 T = TypeVar("T")
 
-READINGS = ("functions", "get_parameters")
+READINGS = ("functions", "get_parameters", "observations", "first_datapacks")
 """What changes nothing, and need not be recorded."""
 
 _OF_FUNCTIONS = (
@@ -24,6 +24,7 @@ _OF_FUNCTIONS = (
     "set_priority",
     "order_functions",
 )
+_OF_THIS_RUN = ("set_inputs", "give_datapacks", "pause_when_done")
 _OF_ONE = ("replace_function", "switch_function", "set_priority")
 
 
@@ -96,6 +97,37 @@ class Ending:
     extend_s: float | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """`set_inputs`: values by the address of an input port."""
+
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observations:
+    """`observations`: whether the status function was done `before` this iteration; what it has given since another
+    one if it was, or in any case where `all` is asked for."""
+
+    since: int
+    before: int
+    all: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Giving:
+    """`give_datapacks`: what each of these engines is sent with its next step."""
+
+    engines: Mapping[str, tuple[Mapping[str, str], ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watching:
+    """`pause_when_done`: whether to pause after the step that begins when the status function says so."""
+
+    on: bool
+
+
 # --- carrying out -------------------------------------------------------------------------------------
 
 
@@ -130,14 +162,35 @@ def carry_out(edit: Edit, transfer: Transfer, limit: Limit, now: Now) -> Steered
             _taken(Nothing, edit.what, arguments)
         case "set_parameters":
             transfer.parameters.put(_taken(Setting, edit.what, arguments).parameters)
+        case "set_inputs":
+            transfer.set_inputs(_taken(Inputs, edit.what, arguments).values)
+            return Steered(result={})
+        case "first_datapacks":
+            _taken(Nothing, edit.what, arguments)
+            return Steered(result={"packs": transfer.observing.first()})
+        case "observations":
+            return Steered(result=_observed(_taken(Observations, edit.what, arguments), transfer))
+        case "give_datapacks":
+            transfer.give(_taken(Giving, edit.what, arguments).engines, now.step)
+            return Steered(result={})
+        case "pause_when_done":
+            transfer.pause_when_done = _taken(Watching, edit.what, arguments).on
+            return Steered(result={})
         case "set_limit":
             other = _limit(_taken(Ending, edit.what, arguments), limit, now)
             return Steered(result={"limit": other.described(now.step, now.real_ns)}, limit=other)
         case _:
-            known = (*_OF_FUNCTIONS, *READINGS, "set_parameters", "set_limit")
+            known = (*_OF_FUNCTIONS, *READINGS, "set_parameters", "set_limit", *_OF_THIS_RUN)
             hint = plain.nearest(edit.what, known)
             raise BadExperiment(f"the engine has no edit {edit.what!r}{hint}: it has {', '.join(known)}")
     return Steered(result={"parameters": transfer.parameters.now()})
+
+
+def _observed(asked: Observations, transfer: Transfer) -> dict[str, Any]:
+    last = transfer.observing.observed(asked.before - 1, asked.before)
+    done = bool(last) and bool(last[0]["done"])
+    wanted = transfer.observing.observed(asked.since, asked.before) if done or asked.all else []
+    return {"done": done, "observations": wanted}
 
 
 def _change_functions(what: str, arguments: Mapping[str, Any], transfer: Transfer) -> list[Message]:
@@ -194,7 +247,7 @@ class Lasting:
         """Keep an edit that has been carried out."""
         if steered.limit is not None:
             self.limit = steered.limit
-        elif edit.what not in READINGS:
+        elif edit.what not in (*READINGS, *_OF_THIS_RUN):
             if self._edits and _overtakes(edit, self._edits[-1]):
                 self._edits.pop()
             self._edits.append(edit)

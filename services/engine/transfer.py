@@ -20,11 +20,13 @@ from reafference.frames import Array, Message, MessageType, Ports
 from . import blame, functions, results, script
 from . import ports as addresses
 from .alarm import Alarm, Late
+from .dialects import Observing, Written
 from .functions import Function, Problem
 from .parameters import Parameters
 from .ports import Place
 from .results import Unusable
-from .script import Flaw, Script, Source
+from .script import Flaw, Source
+from .stage import Need, Stage
 from .voice import Log, Voices
 
 Arrays = dict[str, dict[str, Array]]
@@ -50,7 +52,7 @@ class Transfer:
 
     def __init__(
         self,
-        written: Script,
+        written: Written,
         ports: Mapping[str, Ports],
         params: Mapping[str, Any],
         *,
@@ -61,14 +63,18 @@ class Transfer:
             name: {port: np.array(array) for port, array in resting.items()}
             for name, resting in _resting(addresses.inputs(ports)).items()
         }
+        self._heard: dict[str, set[str]] = {name: set() for name in ports}
         self.numbers: dict[str, float] = {}
+        self.pause_when_done = False
         self.parameters = Parameters(params)
         self._script, self._ports = written, ports
         self._timeout_s = timeout_s
         self._voices = Voices()
         written.namespace.setdefault("print", self._voices.print)
         self._step = self._t_ns = 0
+        written.begin(Stage(self.values, self._heard, self.inputs))
         self.functions = [self._first(declaration) for declaration in written.declarations]
+        self.functions += [self._kept(name, flaw) for name, flaw in written.flaws.items()]
         self._arrange()
         self._alarm = Alarm()
 
@@ -76,11 +82,50 @@ class Transfer:
         """Give the alarm signal back to whoever had it before."""
         self._alarm.close()
 
+    def take(self, participant: str, port: str, value: Array) -> None:
+        """The participant has sent this."""
+        self.values[participant][port] = value
+        self._heard[participant].add(port)
+
+    def flaws(self) -> list[Message]:
+        """What is wrong with functions that could not be loaded."""
+        return [message for function in self.functions for message in self._told_of(function)]
+
+    def needs(self) -> list[Need]:
+        """What functions need before they can be called, each told once."""
+        return [need for need in self._script.needs() if need.to in self._ports]
+
+    def refused(self, need: Need, text: str) -> list[Message]:
+        """An edit that a function needs was not carried out, for this reason; a message about it."""
+        self._script.refused(need)
+        for function in self.functions:
+            if function.name == need.function and function.declaration is not None:
+                function.problem = self._problem(function.source, Flaw("loading", text, 1))
+                self._arrange()
+                return self._told_of(function)
+        return []
+
     def want(self, participant: str) -> tuple[str, ...]:
         """Output ports of `participant` that functions read and that must therefore ride in its answers."""
         usable = (f for f in self.functions if f.problem is None or f.problem.of_a_call)
         read = (place for f in usable for place in f.wiring.reads)
         return tuple(sorted({p.port.name for p in read if p.participant == participant}))
+
+    @property
+    def observing(self) -> Observing:
+        """The functions, if they have a status function and datapacks. Raises BadExperiment."""
+        if not isinstance(self._script, Observing):
+            raise BadExperiment("this experiment has no datapacks: they belong to the dialect nrp_core")
+        return self._script
+
+    def give(self, engines: Mapping[str, Sequence[Mapping[str, str]]], step: int) -> None:
+        """Send datapacks to engines with their next steps. Raises BadExperiment; nothing has changed then."""
+        self.set_inputs(self.observing.give(engines, step))
+
+    @property
+    def shall_pause(self) -> bool:
+        """Whether the status function has just said that it is done, and somebody waits for that."""
+        return self.pause_when_done and isinstance(self._script, Observing) and self._script.done
 
     def switched_off(self) -> list[str]:
         return [f.name for f in self.functions if not f.due]
@@ -105,6 +150,7 @@ class Transfer:
         """
         self._ports, self._step, self._t_ns = ports, step, t_ns
         self.values[participant] = {port.name: port.resting() for port in ports[participant].outputs}
+        self._heard[participant].clear()
         before = self.inputs[participant]
         self.inputs[participant] = {port.name: port.kept(before.get(port.name)) for port in ports[participant].inputs}
         messages = []
@@ -171,8 +217,27 @@ class Transfer:
 
     def _write(self, function: Function, result: Any) -> None:
         """Check everything first, then write: a bad value in second place must not leave half a result."""
-        for place, array in results.checked(function.name, function.writes, function.wiring.writes, result):
-            self._own(place)[... if place.index is None else place.index] = array
+        self._put(results.checked(function.name, function.writes, function.wiring.writes, result))
+
+    def set_inputs(self, values: Mapping[str, Any]) -> None:
+        """Give these to the participants next, by address; a function that writes to one of them may do so again.
+
+        Raises BadExperiment, and nothing has changed then, for an address that is not there or a value that cannot be.
+        """
+        writable = addresses.inputs(self._ports)
+        places = [addresses.find(address, writable, "set_inputs writes to") for address in values]
+        try:
+            usable = results.checked("set_inputs", tuple(values), places, dict(values))
+        except Unusable as error:
+            raise BadExperiment(str(error).removeprefix("transfer function ")) from None
+        self._put(usable)
+
+    def _put(self, usable: Sequence[tuple[Place, Array | float]]) -> None:
+        for place, array in usable:
+            if place.index is None and -1 in place.port.shape:
+                self.inputs[place.participant][place.port.name] = np.array(array)
+            else:
+                self._own(place)[... if place.index is None else place.index] = array
 
     def _own(self, place: Place) -> Array:
         """The input array to write into: a new one where the old one was large and belongs to the wire."""
@@ -232,6 +297,7 @@ class Transfer:
         former = self._named(name)
         new = self._made(text, former)
         self.functions[self.functions.index(former)] = new
+        self._drop(former, new)
         if new.name != former.name:
             script.forget(f"<{former.name}>")
         self._arrange()
@@ -239,9 +305,18 @@ class Transfer:
 
     def delete(self, name: str) -> None:
         """Call it no more, and forget it; the last values that it wrote are held."""
-        self.functions.remove(self._named(name))
+        former = self._named(name)
+        self.functions.remove(former)
+        self._drop(former, None)
         script.forget(f"<{name}>")
         self._arrange()
+
+    def _drop(self, former: Function, new: Function | None) -> None:
+        """Let what the function has at the simulators fall silent, and then what is still wanted speak again."""
+        if former.declaration is not None:
+            self._script.dropped(former.declaration)
+        if new is not None and new.declaration is not None and new.problem is None:
+            new.problem = self._wire(new)
 
     def switch(self, name: str, on: bool) -> list[Message]:
         """Call a function, or do not; to switch it on forgets how it failed. What is wrong with it now."""
@@ -294,12 +369,20 @@ class Transfer:
         function = Function(blame.readable(declaration.name), source, declaration, on=declaration.active)
         function.reads, function.writes = declaration.reads, declaration.writes
         function.priority = declaration.priority
-        self._connect(function, declaration)
+        if self._script.keeps_flawed:
+            function.problem = self._wire(function)
+        else:
+            self._connect(function, declaration)
         return function
+
+    def _kept(self, name: str, flaw: Flaw) -> Function:
+        """A function that could not be loaded, with what is wrong."""
+        source = self._script.sources[name]
+        return Function(name, source, None, problem=self._problem(source, flaw))
 
     def _made(self, text: str, former: Function | None) -> Function:
         """A function from a source, with its problem if it cannot be called."""
-        name = script.name_in(text) or (former.name if former else "")
+        name = self._script.name_in(text) or (former.name if former else "")
         self._check_free(name, former)
         source = Source(text, f"<{name}>")
         declaration, problem = self._defined(source)
@@ -364,8 +447,10 @@ class Transfer:
 
     def _connect(self, function: Function, declared: declare.Declaration) -> None:
         """Let the function be called with what it names; raises PortMismatch or BadExperiment."""
-        function.wiring = functions.wired(declared, self._ports)
-        function.call = declared.function
+        resolved = self._script.resolve(declared, self._ports)
+        function.wiring = functions.wired(resolved, self._ports)
+        function.call = resolved.function
+        function.reads, function.writes = resolved.reads, resolved.writes
         log = Log(self._voices, function.name, function.source.file)
         constant = {"state": function.state, "params": self.parameters.namespace, "log": log}
         function.takes = {name: constant.get(name) for name in function.wiring.injected}

@@ -1,5 +1,5 @@
 """`python -m services.gateway`: the bus, and the front door. With --serve as its first word: the server for people
-(serve.py).
+(serve.py). With --nest-server: a kernel for callers of NEST Server (nest_server.py).
 
 REAF_HTTP says where the door is: HOST:PORT (127.0.0.1:8080 by default). With --private it is a socket in the
 folder of the wires, and the gateway ends with its engine.
@@ -32,6 +32,10 @@ def main() -> int:
         from . import serve  # only here: a local run shall not wait for all that this needs
 
         return serve.main(sys.argv[2:])
+    if sys.argv[1:2] == ["--nest-server"]:
+        from . import nest_server
+
+        return nest_server.main(sys.argv[2:])
     parser = argparse.ArgumentParser(prog="python -m services.gateway", description=__doc__)
     parser.add_argument("--private", action="store_true", help="serve one local run, on a private socket")
     given = parser.parse_args()

@@ -10,8 +10,19 @@ from fastapi.responses import JSONResponse
 
 from reafference import __version__, jsontext
 
-from . import pages, playback, problems, rest_experiments, rest_people, rest_simulations, stream
-from .guard import API, Guard
+from . import (
+    nest_look,
+    pages,
+    playback,
+    problems,
+    rest_experiments,
+    rest_people,
+    rest_simulations,
+    stream,
+    virtual_coach,
+)
+from .doors import API, with_pages
+from .guard import Guard
 from .house import Gateway
 from .problems import MEDIA_TYPE, ProblemBody
 
@@ -41,7 +52,7 @@ def make_server(gateway: Gateway) -> FastAPI:
         version=__version__,
         description="Closed-loop simulation of brain, body and environment. What belongs together says API.md.",
         lifespan=life,
-        openapi_url=f"{API}/openapi.json",
+        openapi_url=f"{API.prefix}/openapi.json",
         docs_url=None,
         redoc_url=None,
         default_response_class=Json,
@@ -49,10 +60,12 @@ def make_server(gateway: Gateway) -> FastAPI:
     app.state.gateway = gateway
     problems.install(app)
     for router in ROUTERS:
-        app.include_router(router, prefix=API)
+        app.include_router(router, prefix=API.prefix)
+    app.include_router(virtual_coach.router)
+    app.router.routes.extend(nest_look.routes_of_simulations())
     app.include_router(pages.router_of(gateway.web))
     app.openapi = lambda: described(app)  # type: ignore[method-assign]
-    app.add_middleware(Guard, known=gateway.people, hosts=gateway.hosts)
+    app.add_middleware(Guard, known=gateway.people, hosts=gateway.hosts, doors=with_pages(gateway.origins))
     return app
 
 

@@ -33,14 +33,17 @@ def pack(folder: Path, files: Sequence[str], into: BinaryIO, top: str) -> None:
             zipped.write(folder / path, f"{top}/{path}")
 
 
-def unpack(zipped: BinaryIO, folder: Path) -> None:
+def unpack(zipped: BinaryIO, folder: Path, *, tidying: bool = False) -> None:
     """Put what is in a zip file into an empty folder; a single folder at its top is taken off.
+
+    With `tidying`, what nobody means to send is left out instead of being refused: hidden files, compiled Python, and
+    recordings. Scripts that zip whole folders cannot be asked to choose.
 
     Raises Problem 422 or 413, before anything is written where the list of contents already shows that it cannot be.
     """
     try:
         with zipfile.ZipFile(zipped) as opened:
-            entries = _checked(opened)
+            entries = _checked(opened, tidying)
             for path, entry in entries.items():
                 target = folder / path
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -51,9 +54,19 @@ def unpack(zipped: BinaryIO, folder: Path) -> None:
         raise _refused("it is damaged") from None
 
 
-def _checked(opened: zipfile.ZipFile) -> dict[PurePosixPath, zipfile.ZipInfo]:
+def top_of(zipped: BinaryIO) -> str:
+    """The name of the only folder at the top of a zip file; empty if it has none, or cannot be read."""
+    try:
+        with zipfile.ZipFile(zipped) as opened:
+            names = [entry.filename for entry in _tidied(opened.infolist()) if not entry.is_dir()]
+    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError):
+        return ""
+    return _single_top([name for name in names if not _ignored(name)]).rstrip("/")
+
+
+def _checked(opened: zipfile.ZipFile, tidying: bool) -> dict[PurePosixPath, zipfile.ZipInfo]:
     """The files by their path in the experiment."""
-    entries = opened.infolist()
+    entries = _tidied(opened.infolist()) if tidying else opened.infolist()
     if len(entries) > MOST_ENTRIES:
         raise _too_large(f"it has {len(entries):,} entries; the limit is {MOST_ENTRIES:,}")
     unpacked = sum(entry.file_size for entry in entries)
@@ -64,6 +77,18 @@ def _checked(opened: zipfile.ZipFile) -> dict[PurePosixPath, zipfile.ZipInfo]:
     wanted = [entry for entry in entries if not entry.is_dir() and not _ignored(entry.filename)]
     top = _single_top([entry.filename for entry in wanted])
     return _by_path({entry.filename.removeprefix(top): entry for entry in wanted}, len(wanted))
+
+
+def _tidied(entries: list[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:
+    """Without those that nobody means to send."""
+    meant = [entry for entry in entries if not any(map(_aside, entry.filename.split("/")))]
+    top = _single_top([entry.filename for entry in meant if not entry.is_dir() and not _ignored(entry.filename)])
+    return [entry for entry in meant if entry.filename.removeprefix(top).split("/")[0].lower() not in paths.RESERVED]
+
+
+def _aside(part: str) -> bool:
+    """Whether a part of a path is a file or folder that stands aside: hidden, or made by Python."""
+    return (part.startswith(".") and part not in (".", "..")) or part == "__pycache__"
 
 
 def _check_entry(entry: zipfile.ZipInfo) -> None:

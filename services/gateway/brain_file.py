@@ -57,6 +57,11 @@ def save(storage: Storage, simulation: Simulation) -> dict[str, Any]:
     return {"file": FILE if text != before or not changed else _script_name(table), "changed": changed}
 
 
+def script_in(text: str) -> str:
+    """The name of the brain script in an experiment file, or the one that it would get. Raises Problem 409."""
+    return _script_name(_parsed(text).get("brain", {}))
+
+
 def with_script(text: str, name: str) -> str:
     """The experiment file with this script as its brain; everything else in it stays."""
     wanted = _parsed(text)

@@ -75,6 +75,9 @@ def functions_in(folder: Path, settings: Mapping[str, Any]) -> int | None:
     """How many transfer functions the experiment declares; None if its file cannot be read."""
     if "transfer" not in settings:
         return 0
+    files = _table(settings, "transfer").get("files")
+    if isinstance(files, list):
+        return len(files)  # in the dialects of other platforms each file has one
     name = str(_table(settings, "transfer").get("file", "transfer.py"))
     if paths.flaw_of(name):
         return None

@@ -59,6 +59,12 @@ class Experiment(BaseModel):
     last_run: LastRun | None
 
 
+class Uploaded(Experiment):
+    """What has been made of a zip file. `remarks`: what is other than it was on the published platform."""
+
+    remarks: list[str]
+
+
 class FileShown(BaseModel):
     path: str
     bytes: int

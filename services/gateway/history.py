@@ -111,6 +111,10 @@ class History:
         ring.add(frame)
         return frame
 
+    def names(self) -> list[str]:
+        """The topics on which something has come in this run."""
+        return list(self._rings)
+
     def newest(self, name: str) -> BusFrame | None:
         """The newest frame of a topic."""
         ring = self._rings.get(name)

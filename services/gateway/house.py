@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from .nest_face import LOCAL_PAGES
 from .pages import Web
 from .people import People
 from .recorded_frames import Playing
@@ -13,7 +14,8 @@ from .tools import Tools
 
 @dataclass(slots=True)
 class Gateway:
-    """All that routes need; they find it as `request.app.state.gateway`. `hosts`: further names of this server."""
+    """All that routes need; they find it as `request.app.state.gateway`. `hosts`: further names of this server.
+    `origins`: pages elsewhere that may look at kernels."""
 
     people: People
     storage: Storage
@@ -22,4 +24,5 @@ class Gateway:
     tools: Tools
     web: Web
     hosts: tuple[str, ...] = ()
+    origins: tuple[str, ...] = LOCAL_PAGES
     playing: Playing = field(default_factory=Playing)

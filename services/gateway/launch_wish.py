@@ -38,6 +38,7 @@ class LaunchWish(BaseModel):
     record: bool = True
     pace: float | None = Field(None, ge=0, le=1000, allow_inf_nan=False)
     start: bool = False
+    cprofile: bool = Field(False, description="run the engine under Python's cProfile")
     name: str | None = Field(None, max_length=80)
 
 
@@ -46,6 +47,8 @@ def arguments(wish: LaunchWish, folder: Path, recording: Path) -> list[str]:
     made = [str(folder), "--out", str(recording)]
     if not wish.start:
         made.append("--hold")
+    if wish.cprofile:
+        made.append("--cprofile")
     for option in ("ranks", "threads", "seed", "steps"):
         value = getattr(wish, option)
         if value is not None:

@@ -156,9 +156,9 @@ def identify(people: People, authorization: str) -> Person | None:
     return people.find(secret.strip())
 
 
-def unauthorized(authorization: str) -> Problem:
-    """The answer to a request without a token, or with a wrong one."""
-    words = "this token is not known here" if authorization else "no token: send the header Authorization: Bearer TOKEN"
+def unauthorized(shown: str, how: str = "send the header Authorization: Bearer TOKEN") -> Problem:
+    """The answer to a request without a token, or with a wrong one. `how` says how to show one."""
+    words = "this token is not known here" if shown else f"no token: {how}"
     return Problem(401, "unauthorized", words, headers={"WWW-Authenticate": "Bearer"})
 
 

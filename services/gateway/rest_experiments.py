@@ -7,12 +7,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import FileResponse, StreamingResponse
+from starlette.responses import StreamingResponse
 
 from reafference.process import usable_cores
+from reafference.published import remarks_in
 
 from . import paths, picture, recordings, toml_lines
-from .archive import MOST_ZIP_BYTES
 from .cards import Card, card_of
 from .experiment_answers import (
     Checked,
@@ -31,11 +31,14 @@ from .experiment_answers import (
     RecordingsHeld,
     RecordingShown,
     Server,
+    Uploaded,
 )
 from .house import Gateway
 from .people import Editor, Person, Reader
 from .problems import Problem, not_found
-from .storage import MIB, changed_ns, files_in, is_text, most_bytes, read_in
+from .receiving import received_file, received_zip
+from .sending import FileSoFar
+from .storage import FILE, changed_ns, files_in, is_text, most_bytes, read_in
 from .tools import Tools
 
 router = APIRouter(tags=["experiments"])
@@ -117,19 +120,14 @@ def clone_experiment(wish: CloneWish, request: Request, person: Editor) -> Exper
 )
 async def upload_experiment(
     request: Request, person: Editor, name: Annotated[Name | None, Query()] = None
-) -> Experiment:
-    """Make an experiment of a zip file with an experiment.toml."""
+) -> Uploaded:
+    """Make an experiment of a zip file with an experiment.toml, or with one in the published form (an .exc file)."""
     storage = _gateway(request).storage
-    with storage.incoming() as zipped:
-        received = 0
-        async for chunk in request.stream():
-            received += len(chunk)
-            if received > MOST_ZIP_BYTES:
-                raise Problem(413, "too_large", f"a zip file may have {MOST_ZIP_BYTES // MIB} MiB")
-            await run_in_threadpool(zipped.write, chunk)
-        zipped.seek(0)
+    async with received_zip(request, storage) as zipped:
         id = await run_in_threadpool(storage.receive, zipped, person, name)
-    return await run_in_threadpool(_experiment, request, id)
+    made = await run_in_threadpool(_experiment, request, id)
+    text = (storage.folder(id) / FILE).read_text(encoding="utf-8")
+    return Uploaded(**made.model_dump(), remarks=remarks_in(text))
 
 
 @router.get("/experiments/{id}")
@@ -212,7 +210,7 @@ async def put_file(
     """Write a file, whole. `If-Match` with the tag that was read keeps another person's change."""
     await run_in_threadpool(_own, request, person, id)
     paths.checked(path)
-    data = await _body(request, path, most_bytes(path))
+    data = await received_file(request, path, most_bytes(path))
     etag, new = await run_in_threadpool(_gateway(request).storage.write, id, path, data, if_match)
     response.status_code = 201 if new else 200
     response.headers["ETag"] = etag
@@ -285,7 +283,7 @@ def get_recording_file(id: str, rec: str, path: str, request: Request, person: R
     file = paths.inside(folder, paths.checked(path))
     if not file.is_file():
         raise not_found("file", path)
-    return FileResponse(file, media_type=_media_type(path), filename=file.name)
+    return FileSoFar(file, media_type=_media_type(path), filename=file.name)
 
 
 @router.get("/servers")
@@ -416,20 +414,6 @@ def _files(folder: Path) -> list[FileShown]:
         FileShown(path=file.path, bytes=file.bytes, changed_at=file.changed_at, text=file.text)
         for file in files_in(folder)
     ]
-
-
-async def _body(request: Request, path: str, most: int) -> bytes:
-    """The body of the request; raises Problem 413 as soon as it is too much."""
-    length = request.headers.get("content-length", "")
-    too_large = Problem(413, "too_large", f"{paths.shown(path)} may have {most // MIB} MiB at most")
-    if length.isdecimal() and int(length) > most:
-        raise too_large
-    data = bytearray()
-    async for chunk in request.stream():
-        data += chunk
-        if len(data) > most:
-            raise too_large
-    return bytes(data)
 
 
 def _raw(path: str, data: bytes, etag: str) -> Response:

@@ -22,8 +22,11 @@ from reafference.config import LEVELS
 from reafference.errors import BadExperiment, ReafferenceError
 from reafference.process import Leave, die_with
 
+from . import mqtt_settings
 from .app import make_server
 from .house import Gateway
+from .mqtt import Bridge
+from .nest_face import LOCAL_PAGES
 from .pages import WEB, Web
 from .people import People
 from .simulations import Simulations
@@ -69,6 +72,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--name", action="append", default=[], help="a further host name under which it is known")
     parser.add_argument("--places", type=int, default=1, help="how many simulations may run at a time")
     parser.add_argument("--no-tokens", dest="tokens", action="store_false", help="let everybody on this machine in")
+    parser.add_argument("--mqtt", default="", help="the MQTT broker, mqtt://USER@HOST:PORT (or mqtt.toml in the home)")
+    parser.add_argument("--mqtt-password", default="", help="a file with the password of USER")
+    parser.add_argument("--origins", default=",".join(LOCAL_PAGES), help="pages that may look at kernels, with commas")
     parser.add_argument("--web", type=Path, help="read the page anew from this folder at each request")
     return parser
 
@@ -91,6 +97,7 @@ def templates_folder() -> Path:
 
 async def _serve(given: argparse.Namespace, home: Path, door: socket.socket) -> None:
     people = People(home / "tokens.json") if given.tokens else People.everyone()
+    on_mqtt = mqtt_settings.load(home, given.mqtt, given.mqtt_password)
     storage = Storage(home)
     gateway = Gateway(
         people=people,
@@ -100,14 +107,23 @@ async def _serve(given: argparse.Namespace, home: Path, door: socket.socket) -> 
         tools=Tools(),
         web=Web(given.web, fresh=True) if given.web else Web(WEB),
         hosts=(given.host, *given.name),
+        # Without tokens, a page elsewhere could use a browser that stands here.
+        origins=tuple(filter(None, given.origins.split(","))) if given.tokens else (),
     )
     server = uvicorn.Server(settings(make_server(gateway)))
+    bridge = Bridge(*on_mqtt, gateway.simulations, people) if on_mqtt else None
     serving = asyncio.create_task(server.serve(sockets=[door]))
     while not server.started and not serving.done():
         await asyncio.wait({serving}, timeout=_CHECK_S)
     if server.started:
         _announce(given, people, door)
-    await serving
+        if bridge is not None:
+            bridge.open()
+    try:
+        await serving
+    finally:
+        if bridge is not None:
+            await bridge.close()
 
 
 def settings(app: Any) -> uvicorn.Config:

@@ -55,7 +55,7 @@ class Told:
 @dataclass(eq=False)
 class Simulation:
     """A run of an experiment, and after a full reset the next one. `folder` is that of the experiment, `launched` what
-    was asked for when it was launched."""
+    was asked for when it was launched, `place` the number of the place that it holds as long as it `occupies` it."""
 
     id: str
     experiment: str
@@ -66,6 +66,7 @@ class Simulation:
     recordings: Path
     status: Status
     launched: Mapping[str, Any] = field(default_factory=dict)
+    place: int = 1
     history: History = field(default_factory=History)
     raster: Raster = field(default_factory=Raster)
     watchers: set[Watcher] = field(default_factory=set)

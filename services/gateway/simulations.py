@@ -12,6 +12,7 @@ import structlog
 from .launch_wish import LaunchWish, arguments
 from .launching import Starter
 from .people import Person
+from .played import Played, found_in
 from .problems import Problem, not_found
 from .simulation import Simulation
 from .status import ENDED, Status
@@ -61,8 +62,8 @@ class Simulations:
         """Those of an experiment that run."""
         return [simulation for simulation in self.holders() if simulation.experiment == experiment]
 
-    async def launch(self, wish: LaunchWish, person: Person) -> Simulation:
-        """Begin one; it builds itself from now on.
+    async def launch(self, wish: LaunchWish, person: Person, place: int = 0) -> Simulation:
+        """Begin one in the place of this number, or in any (0); it builds itself from now on.
 
         Raises Problem 404 for an unknown experiment, 403 for somebody else's, 409 where there is no free place.
         What is wrong with the experiment is told by the simulation, which has then failed.
@@ -70,15 +71,9 @@ class Simulations:
         folder, recordings, title = await asyncio.to_thread(self._prepared, wish.experiment, person)
         recording = recordings / _free(recordings)
         given = arguments(wish, folder, recording)
-        await self._await_place()
-        # From here to the end nothing is awaited: of two at once the second one sees the first.
-        if self._closed:
-            raise Problem(503, "unavailable", "the server is ending")
-        if self.busy >= self.places:
-            raise self._no_place()
-        self._number += 1
+        await self._await_place(place)
         simulation = Simulation(
-            id=f"s{self._number}",
+            **self._claimed(place),
             experiment=wish.experiment,
             title=title,
             owner=person.name,
@@ -88,12 +83,48 @@ class Simulations:
             status=Status(folder=str(folder), recording=recording.name if wish.record else ""),
             launched=wish.model_dump(mode="json", exclude_defaults=True),
         )
+        return self._begun(simulation, given)
+
+    async def play(self, experiment: str, recording: str, person: Person, place: int = 0) -> Simulation:
+        """Begin to play a recording of an experiment, a run folder or a zip file in its `recordings`.
+
+        Raises as `launch`, and Problem 404 for an unknown recording.
+        """
+        folder, recordings, title = await asyncio.to_thread(self._prepared, experiment, person)
+        source = await asyncio.to_thread(found_in, folder, recording)
+        await self._await_place(place)
+        played = Played(
+            **self._claimed(place),
+            experiment=experiment,
+            title=title,
+            owner=person.name,
+            name=f"{experiment}: {source.name}",
+            folder=folder,
+            recordings=recordings,
+            status=Status(folder=str(folder)),
+            launched={"experiment": experiment, "recording": source.name},
+            source=source,
+        )
+        return self._begun(played, [])
+
+    def _claimed(self, wanted: int) -> dict[str, Any]:
+        """Id and place of the next one. From here until it is begun nothing may be awaited: of two at once the second
+        one sees the first."""
+        if self._closed:
+            raise Problem(503, "unavailable", "the server is ending")
+        free = self._free_places(wanted)
+        if not free:
+            raise self._no_place(wanted)
+        self._number += 1
+        return {"id": f"s{self._number}", "place": free[0]}
+
+    def _begun(self, simulation: Simulation, given: list[str]) -> Simulation:
         self._all[simulation.id] = simulation
         self._drop_old()
         task = asyncio.create_task(simulation.conduct(self._starter, given))
         self._conducting.add(task)
         task.add_done_callback(self._conducting.discard)
-        self._log.info("launched", simulation=simulation.id, experiment=wish.experiment, by=person.name)
+        self._log.info("launched", simulation=simulation.id, experiment=simulation.experiment, by=simulation.owner)
         return simulation
 
     def _prepared(self, experiment: str, person: Person) -> tuple[Path, Path, str]:
@@ -103,19 +134,28 @@ class Simulations:
         person.must_own(about.owner, f"the experiment {experiment!r}")
         return folder, self._storage.recordings(experiment), about.title or _title(folder) or about.name
 
-    async def _await_place(self) -> None:
-        """A run that has ended keeps its place for a moment, until its processes are gone."""
-        ending = [simulation for simulation in self.holders() if simulation.status.state in ENDED]
-        if self.busy >= self.places and self.busy - len(ending) < self.places:
-            loop = asyncio.get_running_loop()
-            end = loop.time() + _PLACE_S
-            while self.busy >= self.places and loop.time() < end:
-                await asyncio.sleep(0.05)
+    def _free_places(self, wanted: int) -> list[int]:
+        """The numbers of the places that are free; of these the one that is wanted, if one is."""
+        taken = {simulation.place for simulation in self.holders()}
+        return [n for n in range(1, self.places + 1) if n not in taken and wanted in (0, n)]
 
-    def _no_place(self) -> Problem:
-        holders = self.holders()
+    async def _await_place(self, wanted: int) -> None:
+        """A run that has ended keeps its place for a moment, until its processes are gone."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + _PLACE_S
+        while not self._free_places(wanted) and self._ending(wanted) and loop.time() < end:
+            await asyncio.sleep(0.05)
+
+    def _ending(self, wanted: int) -> bool:
+        """Whether one of those that hold a place, or the place that is wanted, has ended."""
+        return any(one.status.state in ENDED for one in self.holders() if wanted in (0, one.place))
+
+    def _no_place(self, wanted: int) -> Problem:
+        holders = [one for one in self.holders() if wanted in (0, one.place)]
         held = ", ".join(f"{one.owner} ({one.experiment}, {one.id})" for one in holders)
         words = "the only place is" if self.places == 1 else f"all {self.places} places are"
+        if wanted and self.places > 1:
+            words = f"place {wanted} is"
         return Problem(409, "busy", f"{words} taken by {held}: stop one, or wait", holders=[one.id for one in holders])
 
     async def delete(self, simulation: Simulation) -> None:

@@ -25,7 +25,8 @@ from typing import Any, BinaryIO
 from reafference.errors import BadExperiment
 from reafference.plain import nearest
 
-from . import archive, paths
+from . import archive, model_library, paths
+from . import published as published_form
 from .people import Person
 from .problems import Problem, not_found
 
@@ -41,7 +42,9 @@ LONGEST_NAME = 80
 FILE = "experiment.toml"
 _ABOUT = ".reafference.json"
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
-_TEXTS = frozenset((".py", ".toml", ".md", ".txt", ".rst", ".json", ".csv", ".yaml", ".yml", ".xml", ".urdf", ".sdf"))
+_SCRIPTS = (".py", ".exd")
+_TABLES = (".toml", ".json", ".csv", ".yaml", ".yml", ".xml", ".urdf", ".sdf", ".exc", ".bibi")
+_TEXTS = frozenset((*_SCRIPTS, *_TABLES, ".md", ".txt", ".rst"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,24 +131,47 @@ class Storage:
             self._keep_about(self.folder(id), about)
         return about
 
-    def clone(self, source: Path, template: str, owner: Person, name: str | None = None) -> str:
-        """Copy an experiment's files, without recordings; the id of the new one."""
+    def clone(
+        self, source: Path, template: str, owner: Person, name: str | None = None, *, published: bool = False
+    ) -> str:
+        """Copy an experiment's files, without recordings; the id of the new one.
+
+        `published` gives it the id that the published platform would give: scripts may know it beforehand.
+        """
         with self._new_folder() as folder:
             for file in files_in(source):
                 target = folder / file.path
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source / file.path, target, follow_symlinks=False)
-            return self._settle(folder, name or template or source.name, owner, template, name)
+            stem = source.name if published else name or template or source.name
+            return self._settle(folder, stem, owner, template, name, published=published)
 
-    def receive(self, zipped: BinaryIO, owner: Person, name: str | None = None, file_name: str = "") -> str:
-        """Make an experiment of a zip file; its id. Raises Problem and leaves nothing behind if it cannot be."""
+    def receive(
+        self,
+        zipped: BinaryIO,
+        owner: Person,
+        name: str | None = None,
+        file_name: str = "",
+        *,
+        published: bool = False,
+    ) -> str:
+        """Make an experiment of a zip file; its id. Raises Problem and leaves nothing behind if it cannot be.
+
+        `published` as in `clone`: the id is then made of the name of the folder in the zip file, and what a folder has
+        beside its files (hidden ones, recordings) is left out.
+        """
         with self._new_folder() as folder:
-            archive.unpack(zipped, folder)
-            if not (folder / FILE).is_file():
-                raise Problem(422, "invalid", f"the zip file has no {FILE}, at its top or in its only folder")
+            archive.unpack(zipped, folder, tidying=published)
             for file in files_in(folder):
                 check_content(file.path, folder / file.path)
-            return self._settle(folder, name or _name_in(folder) or file_name or "experiment", owner, "", name)
+            model_library.bring(self.home / "models", folder)
+            published_form.complete(folder)
+            if not (folder / FILE).is_file():
+                text = f"the zip file has no {FILE}, at its top or in its only folder, and no published .exc file"
+                raise Problem(422, "invalid", text)
+            stem = archive.top_of(zipped) if published else name
+            stem = stem or _name_in(folder) or file_name or "experiment"
+            return self._settle(folder, stem, owner, "", name, published=published)
 
     def incoming(self) -> BinaryIO:
         """A file for what is being received; it vanishes when it is closed."""
@@ -239,7 +265,9 @@ class Storage:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _settle(self, folder: Path, wish: str, owner: Person, template: str, name: str | None) -> str:
+    def _settle(
+        self, folder: Path, wish: str, owner: Person, template: str, name: str | None, *, published: bool
+    ) -> str:
         """Move a finished folder to where all see it, under an id that is free."""
         words = plain_words(name, "name") if name is not None else ""
         stem = _id_of(wish)
@@ -247,7 +275,7 @@ class Storage:
             known = set(os.listdir(self._root))
             if len(known) >= MOST_EXPERIMENTS:
                 raise Problem(409, "conflict", f"there are {MOST_EXPERIMENTS} experiments: delete some")
-            id = _free(stem, known)
+            id = _free(stem, known, published=published)
             now = datetime.now(UTC).isoformat(timespec="seconds")
             self._keep_about(folder, About(words or id, owner.name, template, "", now))
             folder.chmod(0o755)
@@ -377,11 +405,12 @@ def _id_of(name: str) -> str:
     return stem.rstrip("_.-") or "experiment"
 
 
-def _free(stem: str, known: set[str]) -> str:
-    number = 1
-    while f"{stem}-{number}" in known:
+def _free(stem: str, known: set[str], *, published: bool) -> str:
+    """`stem-1`, `stem-2` and so on; the published platform counts `stem_0`, `stem_1`."""
+    sign, number = ("_", 0) if published else ("-", 1)
+    while f"{stem}{sign}{number}" in known:
         number += 1
-    return f"{stem}-{number}"
+    return f"{stem}{sign}{number}"
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

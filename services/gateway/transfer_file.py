@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from . import published_files
 from .problems import Problem
 from .storage import FILE, Storage
 
@@ -33,9 +34,14 @@ class Place:
 def save(storage: Storage, experiment: str, functions: Sequence[Function]) -> dict[str, Any]:
     """Put these functions into the file that the experiment names; which file, and whether it has changed.
 
+    Published functions have a file each: then all that have changed are named.
+
     Raises Problem 409 if the experiment has no such file, 422 for a function or a file that Python cannot read.
     """
-    name = file_name(storage.folder(experiment))
+    table = _table(storage.folder(experiment))
+    if published_files.is_published(table):
+        return published_files.save(storage, experiment, table, functions)
+    name = _name(table)
     content = storage.read(experiment, name)
     text = written(content.data.decode("utf-8"), functions, name)
     changed = text.encode("utf-8") != content.data
@@ -47,7 +53,10 @@ def save(storage: Storage, experiment: str, functions: Sequence[Function]) -> di
 def saved(folder: Path, functions: Sequence[Function]) -> set[str]:
     """The names of those that stand in the file of the experiment in `folder` as they are."""
     try:
-        text = (folder / file_name(folder)).read_text(encoding="utf-8")
+        table = _table(folder)
+        if published_files.is_published(table):
+            return published_files.saved(folder, table, functions)
+        text = (folder / _name(table)).read_text(encoding="utf-8")
         places = {place.name: place for place in places_in(text)}
     except (OSError, ValueError, SyntaxError, Problem):
         return set()
@@ -62,14 +71,18 @@ def _stands(one: Function, place: Place) -> bool:
         return False
 
 
-def file_name(folder: Path) -> str:
-    """The file of transfer functions, from the experiment file. Raises Problem 409 if there is none."""
+def _table(folder: Path) -> dict[str, Any]:
+    """[transfer] of the experiment file. Raises Problem 409 if there is none."""
     try:
         table = tomllib.loads((folder / FILE).read_text(encoding="utf-8")).get("transfer")
     except (OSError, ValueError, RecursionError):
         raise Problem(409, "conflict", f"{FILE} cannot be read any more: mend it first") from None
     if not isinstance(table, dict):
         raise Problem(409, "conflict", f"the experiment has no file of transfer functions: add [transfer] to {FILE}")
+    return table
+
+
+def _name(table: Mapping[str, Any]) -> str:
     return str(table.get("file", "transfer.py"))
 
 

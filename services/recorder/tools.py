@@ -23,6 +23,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("run", type=Path)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--topic", help="the stream that `stream` prints: body/joints")
+    parser.add_argument("--stretches", default="", metavar="FROM:TO,…", help="what `cut` keeps, in simulated ns")
     parser.add_argument("--since", type=float, default=0.0, metavar="SECONDS", help="simulated time of its first row")
     given = parser.parse_args(arguments)
     try:
@@ -30,6 +31,20 @@ def main(arguments: Sequence[str]) -> int:
     except ReafferenceError as error:
         print(f"reaf: {error.text}", file=sys.stderr)
         return error.exit_status
+
+
+def _cut(given: argparse.Namespace) -> int:
+    """Stretches of a recording as one of their own, with all its tables beside it."""
+    from .cut import cut, stretches_in
+    from .export import export
+
+    if given.out is None:
+        raise BadExperiment("name a folder for the recording with --out")
+    given.out.mkdir(parents=True, exist_ok=True)
+    steps = cut(given.run, stretches_in(given.stretches), given.out)
+    export(Run(given.out), given.out / "export")
+    print(f"{given.out}: {steps} steps")
+    return 0
 
 
 def _export(given: argparse.Namespace) -> int:
@@ -122,6 +137,7 @@ def _verify(given: argparse.Namespace) -> int:
 
 
 _TOOLS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "cut": _cut,
     "export": _export,
     "figures": _figures,
     "frames": _frames,

@@ -22,7 +22,7 @@ from reafference.errors import ReafferenceError
 from reafference.frames import Port, Ports, RunStop
 from reafference.link import WireLink
 from reafference.sockets import BusProxy, Wires
-from services.engine import documents, experiment, script
+from services.engine import dialects, documents, experiment
 from services.engine.loop import Loop
 
 
@@ -134,7 +134,7 @@ class House:
         """Run the experiment to its end; the last document. `beside` are functions that run in threads meanwhile,
         `after` is called when the engine has ended."""
         wanted = self.load(*overrides)
-        functions = script.load(*wanted.transfer_file(), wanted.folder)
+        functions = dialects.load(wanted)
         (self.folder / out).mkdir(exist_ok=True)
         threads = [threading.Thread(target=self._live, args=item, daemon=True) for item in self.simulators.items()]
         threads += [threading.Thread(target=self._do, args=(function,), daemon=True) for function in beside]

@@ -70,3 +70,10 @@ def test_recordings_and_hidden_folders_are_left_out(tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / "a.py").write_text("(")
     assert found(tmp_path) == []
+
+
+def test_a_topic_of_the_experiment_that_is_none_has_its_key(tmp_path):
+    table = '\n[transfer]\ndialect = "nrp"\n[transfer.topics.a]\ntopic = "/a"\ntype = "std_msgs/Flaot64"\n'
+    (one,) = found(tmp_path, GOOD + table)
+    assert one["key"] == "transfer.topics.a.type"
+    assert "did you mean 'std_msgs/Float64'?" in one["text"]

@@ -152,3 +152,21 @@ def test_a_byte_that_has_tipped_over_is_found(tmp_path):
     data = bytearray(zip_of({"experiment.toml": "x" * 10_000 + "abcdefgh"}))
     data[60] ^= 0xFF
     assert refusal(bytes(data), tmp_path / "x")[0] == 422
+
+
+def test_what_nobody_means_to_send_is_left_out_where_that_is_wished(tmp_path):
+    beside = [".git/config", "a/.ipynb_checkpoints/b.py", "__pycache__/x.pyc", "lib/__pycache__/y.pyc", ".hidden"]
+    for number, top in enumerate(("", "mine/")):
+        files = {top + path: text for path, text in SMALL.items()}
+        files |= {top + path: "x" for path in (*beside, "recordings/run/recording.mcap")}
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        archive.unpack(io.BytesIO(zip_of(files)), folder, tidying=True)
+        assert {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()} == set(SMALL)
+
+
+@pytest.mark.parametrize("name", ["../evil.py", "a/../../evil.py", "/etc/evil.py", "C:\\evil.py", "con.py"])
+def test_what_is_dangerous_is_refused_all_the_same(tmp_path, name):
+    with pytest.raises(Problem):
+        archive.unpack(io.BytesIO(with_entry(name)), tmp_path, tidying=True)
+    assert list(tmp_path.iterdir()) == []

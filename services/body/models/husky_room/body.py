@@ -9,7 +9,7 @@ import numpy as np
 import pybullet
 
 from reafference.clock import NS_PER_MS, steps_per
-from reafference.frames import Array, Port, Ports, Step
+from reafference.frames import Array, Plan, Port, Ports, Step
 from reafference.simulator import Report
 
 from ...camera import Camera
@@ -23,6 +23,7 @@ from .description import Description, load, load_room
 from .parameters import Parameters
 from .robot import Robot
 from .room import Room
+from .topics import table as topics
 from .urdf import CHASSIS
 
 GRAVITY_M_PER_S2 = (0.0, 0.0, -9.8)
@@ -36,8 +37,9 @@ MOST_TORQUE_NM = 100.0
 MOST_OFF_M = 2.0
 
 
-def build(settings: BodySettings, substep_ns: int, report: Report) -> "HuskyBody":
+def build(settings: BodySettings, substep_ns: int, report: Report, plan: Plan) -> "HuskyBody":
     """The robot that `settings` describe, at its start; raises Misfit."""
+    del plan  # the settings say it all
     parameters = load_parameters(Parameters, settings)
     report("body", detail="build the room")
     return HuskyBody(load(), parameters, substep_ns)
@@ -70,7 +72,11 @@ class HuskyBody:
         self.ports = Ports(
             inputs=_inputs(),
             outputs=output_ports(rest, _MEANINGS, _labels(self._robot)),
-            facts=_facts(description, substep_ns) | {"room": self._room.describe()},
+            facts=_facts(description, substep_ns)
+            | {
+                "room": self._room.describe(),
+                "topics": topics(self._robot.wheels, camera=PICTURE if self._camera else ""),
+            },
         )
 
     def advance(self, step: Step) -> dict[str, Array]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from reafference.clock import NS_PER_MS, steps_per
-from reafference.frames import Array, Port, Ports, Step
+from reafference.frames import Array, Plan, Port, Ports, Step
 from reafference.simulator import Report
 
 from ...disturbances import Disturbances, Reach
@@ -20,6 +20,8 @@ from ...settings import BodySettings, load_parameters
 from .description import Description, load
 from .limb import Limb
 from .parameters import Parameters
+from .topics import point_labels
+from .topics import table as topics
 
 MOST_FORCE_N = 10.0
 """Some ten times what the strongest muscle pulls with."""
@@ -29,9 +31,9 @@ MOST_OFF_M = 0.1
 STICK = "stick"
 
 
-def build(settings: BodySettings, substep_ns: int, report: Report) -> "ForelimbBody":
+def build(settings: BodySettings, substep_ns: int, report: Report, plan: Plan) -> "ForelimbBody":
     """The forelimb that `settings` describe, at rest; raises Misfit."""
-    del report  # it takes milliseconds
+    del report, plan  # it takes milliseconds, and the settings say it all
     description = load()
     return ForelimbBody(Limb(description, load_parameters(Parameters, settings), substep_ns), substep_ns)
 
@@ -166,6 +168,7 @@ def _ports(limb: Limb, substep_ns: int, rest: Mapping[str, Array]) -> Ports:
         "muscles": muscles,
         "tip": ("x", "y", "z"),
         "links": tuple(link.name for link in description.link),
+        "muscle_points": point_labels(muscles, np.diff(limb.linkage.first).tolist()),
     }
     return Ports(
         inputs=(
@@ -204,6 +207,9 @@ def _facts(
             "muscles": len(muscles),
             "path_points": int(limb.linkage.first[-1]),
         },
+        "topics": topics(
+            hinges, [link.name for link in description.link], muscles, np.diff(limb.linkage.first).tolist()
+        ),
         **_reach(description).facts(),
     }
 

@@ -166,6 +166,9 @@ export class Functions {
   #template() {
     const outputs = this.#ctx.store.ports?.body?.outputs ?? [];
     const port = outputs.find((each) => each.labels?.length)?.name ?? "joints.position";
+    if (this.entries.length && this.entries.every((each) => /^@(nrp\.|Robot2Neuron|Neuron2Robot)/m.test(each.text))) {
+      return `@nrp.MapVariable("calls", initial_value=0)\n@nrp.Robot2Neuron()\ndef ${FRESH_NAME}(t, calls):\n    """What it does, in one sentence."""\n    calls.value += 1\n`;
+    }
     return `@transfer(reads="body.${port}")\ndef ${FRESH_NAME}(values, t):\n    """What it does, in one sentence."""\n    return None\n`;
   }
 
@@ -234,6 +237,6 @@ export class Functions {
 }
 
 /** The name of the function that a source defines: that below its decorator, else the first. */
-export const nameIn = (source) => (/^@transfer[\s\S]*?^(?:async )?def\s+(\w+)/m.exec(source) ?? /^def\s+(\w+)/m.exec(source))?.[1];
+export const nameIn = (source) => (/^@(?:transfer|nrp\.|Map|Neuron|Robot2)[\s\S]*?^(?:async )?def\s+(\w+)/m.exec(source) ?? /^def\s+(\w+)/m.exec(source))?.[1];
 
-const renamed = (source, name) => source.replace(/(^@transfer[\s\S]*?^def\s+)\w+/m, `$1${name}`);
+const renamed = (source, name) => source.replace(/(^@(?:transfer|nrp\.|Map|Neuron|Robot2)[\s\S]*?^def\s+)\w+/m, `$1${name}`);

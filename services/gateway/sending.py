@@ -1,0 +1,27 @@
+"""What we send to people: files, also those that somebody is still writing."""
+
+from fastapi.responses import FileResponse
+from starlette.datastructures import Headers
+from starlette.types import Message, Receive, Scope, Send
+
+
+class FileSoFar(FileResponse):
+    """A file, or a range of it, as far as it had been written when it was asked for.
+
+    What is added while it goes out would be more than was announced, and break the connection.
+    """
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        left = 0
+
+        async def announced(message: Message) -> None:
+            nonlocal left
+            if message["type"] == "http.response.start":
+                left = int(Headers(raw=message["headers"]).get("content-length", "0"))
+            elif message["type"] == "http.response.body":
+                body = message.get("body", b"")[:left]
+                left -= len(body)
+                message = {**message, "body": body}
+            await send(message)
+
+        await super().__call__(scope, receive, announced)
