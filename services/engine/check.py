@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from reafference.errors import BadExperiment
+from reafference.published import unindented
 
 from . import experiment
 from .dialects.nrp import topics
@@ -38,14 +39,17 @@ def main() -> int:
 
 def problems(folder: Path) -> Iterator[Found]:
     """What is wrong: first in the experiment file, then in each script."""
+    published: tuple[str, ...] = ()
     try:
         table = experiment.load(folder).document.transfer
         if table is not None:
             topics.check(table.topics)
+            published = table.files
     except BadExperiment as error:
         yield from _in_experiment(folder, error)
     for path in _scripts(folder):
-        yield from _in_script(path, path.relative_to(folder).as_posix())
+        name = path.relative_to(folder).as_posix()
+        yield from _in_script(path, name, indented=name in published)
 
 
 def _in_experiment(folder: Path, error: BadExperiment) -> Iterator[Found]:
@@ -66,10 +70,11 @@ def _scripts(folder: Path) -> list[Path]:
     return sorted(found)
 
 
-def _in_script(path: Path, name: str) -> Iterator[Found]:
+def _in_script(path: Path, name: str, *, indented: bool) -> Iterator[Found]:
+    """`indented` says that all of its lines may be, as they are in some published files."""
     try:
         text = path.read_text(encoding="utf-8")
-        compile(ast.parse(text, name), name, "exec", dont_inherit=True)
+        compile(ast.parse(unindented(text) if indented else text, name), name, "exec", dont_inherit=True)
     except UnicodeDecodeError as error:
         yield _found(f"{name} must be text in UTF-8: byte {error.start} is not", name)
     except SyntaxError as error:

@@ -6,6 +6,8 @@ import re
 import tokenize
 from pathlib import Path
 
+from reafference.published import unindented
+
 from .problems import Problem, not_found
 from .storage import Storage, read_in
 
@@ -38,7 +40,7 @@ def name_of(function: str) -> str:
     Raises Problem 422 where it defines none, or is no Python.
     """
     try:
-        found = [node for node in ast.parse(function).body if isinstance(node, ast.FunctionDef)]
+        found = [node for node in ast.parse(unindented(function)).body if isinstance(node, ast.FunctionDef)]
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         line, said = getattr(error, "lineno", None), getattr(error, "msg", None) or "it cannot be read"
         text = f"a transfer function has an error in line {line}: {said}; mend it before it is saved"

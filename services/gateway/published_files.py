@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from reafference.published import unindented
+
 from .problems import Problem
 from .storage import FILE, Storage
 from .toml_keys import with_keys
@@ -74,7 +76,7 @@ def saved(folder: Path, table: Mapping[str, Any], functions: Sequence[Function])
 def name_in(text: str) -> str:
     """The name of the function of a file: the first one with a decorator; empty if there is none."""
     try:
-        body = ast.parse(text).body
+        body = ast.parse(unindented(text)).body
     except (SyntaxError, ValueError, RecursionError):
         found = re.search(r"^@[\s\S]*?^def\s+(\w+)", text, re.MULTILINE) or re.search(
             r"^def\s+(\w+)", text, re.MULTILINE
@@ -87,7 +89,7 @@ def name_in(text: str) -> str:
 
 def _check(one: Function) -> None:
     try:
-        ast.parse(str(one["source"]))
+        ast.parse(unindented(str(one["source"])))
     except (SyntaxError, ValueError) as error:
         line = getattr(error, "lineno", None)
         text = f"the transfer function {one['name']!r} has an error in line {line}: mend it before it is saved"

@@ -118,9 +118,7 @@ def clone_experiment(wish: CloneWish, request: Request, person: Editor) -> Exper
     status_code=201,
     openapi_extra={"requestBody": {"required": True, "content": {"application/zip": _BYTES}}},
 )
-async def upload_experiment(
-    request: Request, person: Editor, name: Annotated[Name | None, Query()] = None
-) -> Uploaded:
+async def upload_experiment(request: Request, person: Editor, name: Annotated[Name | None, Query()] = None) -> Uploaded:
     """Make an experiment of a zip file with an experiment.toml, or with one in the published form (an .exc file)."""
     storage = _gateway(request).storage
     async with received_zip(request, storage) as zipped:

@@ -160,6 +160,40 @@ response = {
 """
 )
 
+SPATIAL_FREELY = (
+    _HEAD.replace('"resolution": 0.1', '"resolution": 1')
+    + """\
+pg1 = nest.Create("poisson_generator", params={
+  "rate": 6500,
+})
+n1 = nest.Create("iaf_psc_alpha", 100,
+  positions=nest.spatial.free(
+\t\tnest.random.uniform(-0.5, 0.5),
+\t\tnum_dimensions=2
+\t)
+)
+sr1 = nest.Create("spike_recorder")
+
+# Connect nodes
+nest.Connect(pg1, n1, syn_spec={
+  "weight": 10,
+})
+nest.Connect(n1, sr1)
+
+# Run simulation
+nest.Simulate(1000)
+
+# Get positions
+pos = lambda n: dict(zip(n.global_id, nest.GetPosition(n)))
+
+response = {
+  "events": [sr1.events, ],
+  "positions": { **pos(n1), }
+}
+"""
+)
+"""Needs names that restricted scripts do not have, on the stock server neither."""
+
 ALL = {
     "spike activity": SPIKE_ACTIVITY,
     "spike response": SPIKE_RESPONSE,

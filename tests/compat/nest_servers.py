@@ -47,13 +47,14 @@ class Client:
 
 
 @contextlib.contextmanager
-def stock(*, scripts=True):
+def stock(*, restricted=True):
     """The server that comes with NEST, on one rank."""
     port = _free_port()
     environment = {
         **os.environ,
         "NEST_SERVER_ACCESS_TOKEN": TOKEN,
-        "NEST_SERVER_ENABLE_EXEC_CALL": "true" if scripts else "false",
+        "NEST_SERVER_ENABLE_EXEC_CALL": "true",
+        "NEST_SERVER_DISABLE_RESTRICTION": "false" if restricted else "true",
         "PYNEST_QUIET": "1",
     }
     process = subprocess.Popen(

@@ -89,6 +89,27 @@ def test_a_first_simulation_of_desktop_gives_the_same_answer(own, other, name):
     same(own, other, "/api/GetKernelStatus")
 
 
+def test_unrestricted_scripts_give_the_same_answers():
+    request = {"source": desktop_scripts.SPATIAL_FREELY, "return": "response"}
+    with ours("--exec-unrestricted") as own, stock(restricted=False) as other:
+        answer = same(own, other, "/exec", json=request)
+        assert len(answer["data"]["positions"]) == 100
+        printing = "import nest\nx = [1]\nx[0] += 1\nprint('one')\nprint('two')\n"
+        assert same(own, other, "/exec", json={"source": printing, "return": ["x"]})["stdout"] == "one\ntwo"
+        assert same(own, other, "/exec", json={"source": "x = 1\nfoo(\n"})["lineNumber"] == 2
+
+
+@ranks_wanted()
+def test_positions_drawn_by_two_ranks_are_those_of_two_threads():
+    source = desktop_scripts.SPATIAL_FREELY
+    with ours("--exec-unrestricted", "--ranks=2") as two:
+        found = two.run(source)["data"]
+    with ours("--exec-unrestricted") as one:
+        wanted = one.run(source.replace('"local_num_threads": 1', '"local_num_threads": 2'))["data"]
+    assert ordered(found["events"][0]) == ordered(wanted["events"][0])
+    assert found["positions"] == wanted["positions"]
+
+
 def test_a_network_made_by_calls_gives_the_same_answers(own, other):
     for path, request in (
         ("/api/ResetKernel", {"json": {}}),

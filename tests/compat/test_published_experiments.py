@@ -102,7 +102,7 @@ def test_the_husky_goes_through_the_door(tmp_path):
         made = answer.json()
         assert (made["title"], made["limit"]) == ("Husky searches a screen", {"kind": "simulated", "s": 2.0})
         assert "<physicsEngine>: the body moves in PyBullet instead of ode" in made["remarks"]
-        assert made["facts"]["functions"] == 4
+        assert made["facts"]["functions"] == 5
         checked = door.otto.post(f"/experiments/{made['id']}/check").json()
         assert checked == {"problems": []}
         with Run(door.otto, made["id"]) as run:
@@ -112,6 +112,7 @@ def test_the_husky_goes_through_the_door(tmp_path):
                 "look": True,
                 "drive": True,
                 "note_track": True,
+                "rate_monitor": True,
                 "spin_forever": False,
             }
             run.put("/state", state="started")

@@ -14,7 +14,7 @@ from tests.mpiexec import ranks_wanted
 TOML = """\
 [experiment]
 name = "seen"
-steps = 40
+steps = 25
 seed = 7
 step_ms = 20
 

@@ -8,5 +8,6 @@ it is.
 
 from .experiment import TakenOver, is_published, remarks_in, take_over
 from .populations import description, selection
+from .python_text import unindented
 
-__all__ = ["TakenOver", "description", "is_published", "remarks_in", "selection", "take_over"]
+__all__ = ["TakenOver", "description", "is_published", "remarks_in", "selection", "take_over", "unindented"]

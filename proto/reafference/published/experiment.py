@@ -1,7 +1,6 @@
 """A published experiment as one of ours: the text of `experiment.toml`, and further files that go beside it."""
 
 import re
-import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from .bibi import BrainModel, Coupling, TransferFunction
 from .exd import ExperimentConfiguration
 from .files import Files
 from .populations import CIRCUIT
+from .python_text import unindented
 
 FILE = "experiment.toml"
 MOST_STEPS = 2**40 - 1
@@ -202,7 +202,7 @@ class _Reading:
         for one in self._coupling.functions:
             if one.src and (found := self._files.find(one.src, self._coupled)):
                 texts.append(self._files.read(found).decode("utf-8", "replace"))
-        return [delay for text in texts for delay in brain_script.delays_in(textwrap.dedent(text))]
+        return [delay for text in texts for delay in brain_script.delays_in(unindented(text))]
 
     def _ranks(self) -> dict[str, int]:
         return {"ranks": self._conf.processes} if self._conf.processes > 1 else {}

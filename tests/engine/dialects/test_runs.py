@@ -129,6 +129,27 @@ def test_a_function_with_new_devices_is_added_to_a_run_and_its_answer_says_how_t
     assert sum(spikes[3:]) == 0
 
 
+def test_in_the_middle_of_a_step_of_the_brain_a_new_device_has_to_wait(house):
+    text = (house.folder / "experiment.toml").read_text().replace("[brain]", "[brain]\nstep_ms = 40.0")
+    (house.folder / "experiment.toml").write_text(text)
+    found = {}
+
+    def talk(operator):
+        operator.step(1)
+        answer = operator.edit("add_function", source=COUNT.format(name="more", place=0))
+        found["before"] = next(one for one in answer["functions"] if one["name"] == "more")
+        operator.step(1)
+        found["after"] = operator.functions()["more"]
+
+    stop = run(house, talk)
+    assert "are not in the brain yet" in found["before"]["problem"]["text"]
+    assert found["after"]["problem"] is None
+    assert stop.facts["switched_off"] == []
+    more, count = rows(house, "more")[2:], rows(house, "count")
+    assert len(more) == 7
+    assert more == count[-7:]
+
+
 def test_what_was_added_is_there_after_a_reset_too(house):
     def talk(operator):
         operator.step(1)

@@ -10,7 +10,7 @@ _SCREENS = ("left", "right")
 
 
 def table(wheels: Sequence[str], *, camera: str) -> dict[str, list[dict[str, Any]]]:
-    """What is sent (`out`) and taken (`in`), under the names of the published robot and of its later copies: `*` is any.
+    """What is sent (`out`) and taken (`in`), under the names of the published robot and its later copies; `*` is any.
 
     `camera` is the port of the camera's picture, empty for none.
     """

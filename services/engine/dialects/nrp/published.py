@@ -10,6 +10,7 @@ import numpy as np
 from reafference import declare
 from reafference.errors import BadExperiment, ScriptError
 from reafference.frames import Ports
+from reafference.published import unindented
 from services.engine import blame, script
 from services.engine.experiment import TransferFiles
 from services.engine.script import Flaw, Source
@@ -117,7 +118,7 @@ class Published:
     def _defined(self, source: Source, *, active: bool, priority: int) -> declare.Declaration:
         script.remember(source.file, source.text)
         try:
-            code = script.code_of(source)
+            code = script.code_of(Source(unindented(source.text), source.file, source.line))
         except Flaw as flaw:
             raise Flaw(flaw.kind, flaw.text + _hint(flaw.text), flaw.line, flaw.column) from None
         self._drafts.clear()

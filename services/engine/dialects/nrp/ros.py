@@ -84,6 +84,6 @@ class ClientLogger:
     def exception(self, *words: Any) -> None:
         self._house.say("exception", *words)
 
-    def advertise(self, *words: Any) -> None:
-        """What was shown in the middle of the page is told like everything else."""
+    def advertise(self, *words: Any, duration: float | None = None) -> None:
+        """What was shown in the middle of the page, for `duration` ms, is told like everything else."""
         self._house.say("info", *words)

@@ -20,6 +20,8 @@ from .messages import known_types, message_type
 Direction = Literal["out", "in"]
 
 CLOCK = "/clock"
+MONITORS = "/monitor/"
+"""What the published web page drew: functions may send it, and it goes to nobody."""
 BODY = "body"
 _STARS = re.compile(r"\\\*")
 
@@ -72,6 +74,8 @@ class Topics:
                 return entry
         if named:
             raise PortMismatch(f"the topic {topic!r} has messages of the type {named[0].type}, not {type_}")
+        if direction == "in" and topic.startswith(MONITORS) and type_:
+            return Entry(topic=topic, type=type_, direction="in")
         known = [entry.topic for entry in self._entries[direction]]
         verb = "sends nothing on" if direction == "out" else "takes nothing from"
         other = [entry for entry in self._entries["in" if direction == "out" else "out"] if entry.names(topic)]

@@ -21,4 +21,5 @@ def flex(t, elbow, limb, muscles, humerus, beat):
         limb.record_entry(t, elbow.value, found["Humerus1"].force, found["Humerus1"].length)
     if t > 0.5:
         clientLogger.info("pulling at", t)
+        clientLogger.advertise("It pulls.", duration=2000)
     return 0.8 if t > 0.5 else 0.05
