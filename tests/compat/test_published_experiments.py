@@ -102,7 +102,7 @@ def test_the_husky_goes_through_the_door(tmp_path):
         made = answer.json()
         assert (made["title"], made["limit"]) == ("Husky searches a screen", {"kind": "simulated", "s": 2.0})
         assert "<physicsEngine>: the body moves in PyBullet instead of ode" in made["remarks"]
-        assert made["facts"]["functions"] == 5
+        assert made["facts"]["functions"] == 4
         checked = door.otto.post(f"/experiments/{made['id']}/check").json()
         assert checked == {"problems": []}
         with Run(door.otto, made["id"]) as run:
@@ -112,7 +112,6 @@ def test_the_husky_goes_through_the_door(tmp_path):
                 "look": True,
                 "drive": True,
                 "note_track": True,
-                "rate_monitor": True,
                 "spin_forever": False,
             }
             run.put("/state", state="started")
@@ -132,6 +131,7 @@ def test_a_robot_in_the_zip_file_follows_its_topics(tmp_path):
     assert reaf.tool(tmp_path, "import", "arm.zip").returncode == 0
     result = reaf.run(tmp_path, "arm")
     assert result.status == 0, result.said
+    assert result.summary["switched_off"] == []
     angles = columns(result.folder / "csv" / "angles.csv")
     assert angles["shoulder"][-1] == pytest.approx(-0.3, abs=0.01)
     assert angles["elbow"][0] == pytest.approx(0.0, abs=0.02)
