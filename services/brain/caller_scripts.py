@@ -29,7 +29,7 @@ class Scripts:
     modules: Mapping[str, Any]
 
     def run(self, source: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
-        """What a script has printed, and the values of the names in `wanted["return"]`. Raises calls.Refused."""
+        """What a script has printed, and the values of the names in `wanted["return"]`. Raises BadExperiment."""
         text = commented(source)
         try:
             names, said = self._run_restricted(text) if self.restricted else self._run_freely(text)

@@ -61,39 +61,33 @@ _ITSELF = ("getdoc", "getcomments", "getsource", "getfile", "getsourcefile", "si
 _OF_FIRST_FRAME = (nest.NESTError, KeyError, SyntaxError, TypeError, ValueError)
 
 
-class Refused(BadExperiment):
-    """A call that cannot be made, as its caller shall read it; `detail` has `message`, `lineNumber` and `status`."""
-
-    code = "bad_experiment"
-
-
 def names() -> list[str]:
     """What NEST has, in alphabetical order."""
     return sorted(name for name in dir(nest) if not name.startswith("_"))
 
 
 def check_reading(name: str, kwargs: Mapping[str, Any]) -> None:
-    """Raises Refused for what may change a kernel that a closed loop owns."""
+    """Raises BadExperiment for what may change a kernel that a closed loop owns."""
     if name in READING or "inspect" in kwargs or not callable(getattr(nest, name, None)):
         return
     raise looking_only(name, _INSTEAD.get(name, _CHANGE))
 
 
 def check_ends(kwargs: Mapping[str, Any]) -> None:
-    """Raises Refused unless some neurons are named."""
+    """Raises BadExperiment unless some neurons are named."""
     if not {"source", "target", "inspect"} & set(kwargs):
         text = "these are too many connections to tell of: name source or target, as lists of node ids"
-        raise Refused(text, detail={"message": text, "status": 400})
+        raise BadExperiment(text, detail={"message": text, "status": 400})
 
 
-def looking_only(what: str, instead: str = _CHANGE) -> Refused:
+def looking_only(what: str, instead: str = _CHANGE) -> BadExperiment:
     """A closed loop owns the kernel, and this would change it."""
     text = f"{what} would change the kernel, which belongs to the simulation that runs: use {instead} instead"
-    return Refused(text, detail={"message": text, "status": 403})
+    return BadExperiment(text, detail={"message": text, "status": 403})
 
 
 def call(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    """What NEST answers, as plain maps, lists and scalars. Raises Refused."""
+    """What NEST answers, as plain maps, lists and scalars. Raises BadExperiment."""
     try:
         if name.startswith("_"):
             raise AttributeError(f"module 'nest' has no attribute {name!r}")
@@ -146,7 +140,7 @@ def plain(value: Any) -> Any:
 # --- errors -------------------------------------------------------------------------------------------------
 
 
-def refused(error: BaseException, line: int) -> Refused:
+def refused(error: BaseException, line: int) -> BadExperiment:
     """The error as the caller reads it; `line` is where in what he sent."""
     kind = type(error).__name__ + (" (NESTError)" if isinstance(error, nest.NESTError) else "")
     said = error.args[0] if error.args else ""
@@ -155,7 +149,7 @@ def refused(error: BaseException, line: int) -> Refused:
     place = f" at line {line}" if line > 0 else ""
     message = f"{kind}{place}: {said}"
     detail: dict[str, Any] = {"message": message, "status": 400}
-    return Refused(message, detail=detail | ({"lineNumber": line} if line > 0 else {}))
+    return BadExperiment(message, detail=detail | ({"lineNumber": line} if line > 0 else {}))
 
 
 def line_of(error: BaseException, file: str) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from services.brain import nest_module
-from services.brain.kernel import nest
+from services.brain.kernel import nest, silent_nodes
 from services.brain.memory import held_bytes
 from services.brain.network import Network
 from services.brain.selection import Population, ranges
@@ -30,8 +30,8 @@ def _counted(network: Network) -> tuple[int, int]:
         return network.neurons, network.synapses
     drivers = nest.GetNodes({"element_type": "stimulator"})
     readers = nest.GetNodes({"element_type": "recorder"})
-    neurons = nest.network_size - len(drivers) - len(readers)
-    return neurons, nest.num_connections - _of_devices(drivers, readers)
+    neurons, synapses = _without_silent(nest.network_size, nest.num_connections)
+    return neurons - len(drivers) - len(readers), synapses - _of_devices(drivers, readers)
 
 
 def of_populations(populations: Mapping[str, Population]) -> dict[str, dict[str, Any]]:
@@ -43,6 +43,7 @@ def of_kernel(together: Together) -> dict[str, Any]:
     """As NEST has it now, on all ranks together; `connections` has those of devices too."""
     with together.stage():
         status = nest.kernel_status
+        nodes, synapses = _without_silent(int(status["network_size"]), int(status["num_connections"]))
     ranks = together.each({"pid": os.getpid(), "host": platform.node(), "memory_bytes": held_bytes()})
     return {
         "nest": nest.__version__,
@@ -54,8 +55,8 @@ def of_kernel(together: Together) -> dict[str, Any]:
         "resolution_ms": float(status["resolution"]),
         "min_delay_ms": float(status["min_delay"]),
         "max_delay_ms": float(status["max_delay"]),
-        "nodes": int(status["network_size"]),
-        "connections": together.total(int(status["num_connections"])),
+        "nodes": nodes,
+        "connections": together.total(synapses),
         "memory_bytes": sum(rank["memory_bytes"] for rank in ranks),
         "ranks": ranks,
     }
@@ -70,10 +71,11 @@ def of_running_kernel(together: Together) -> dict[str, Any]:
     known = of_kernel(together)
     with together.stage():
         status = nest.kernel_status
+        _, synapses = _without_silent(0, int(status["num_connections"]))
         own = {
             "rank": together.rank,
             "spikes_last_run": int(status["local_spike_counter"]),
-            "connections": int(status["num_connections"]),
+            "connections": synapses,
         }
     each = together.each(own)
     ranks = [{**rank, **other} for rank, other in zip(known["ranks"], each, strict=True)]
@@ -84,6 +86,12 @@ def of_running_kernel(together: Together) -> dict[str, Any]:
         "spikes_last_run": sum(rank["spikes_last_run"] for rank in each),
         "seed": int(status["rng_seed"]),
     }
+
+
+def _without_silent(nodes: int, synapses: int) -> tuple[int, int]:
+    """These numbers of nodes and synapses of this rank, less the silent ones that we have put there."""
+    silent = silent_nodes()
+    return nodes - silent[0], synapses - silent[1]
 
 
 def _of_population(population: Population) -> dict[str, Any]:

@@ -59,7 +59,7 @@ class FreeKernel:
         nest.verbosity = nest.VerbosityLevel(10)
 
     def edit(self, what: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """One of KNOWN. Raises calls.Refused, and BadExperiment for another edit."""
+        """One of KNOWN. Raises BadExperiment with a `detail` for the caller, and for another edit."""
         with self._together.stage():
             if what not in KNOWN:
                 raise BadExperiment(f"the kernel belongs to its callers and has no edit {what!r}, only {KNOWN}")
@@ -73,7 +73,7 @@ class FreeKernel:
             case "nest_call":
                 return called(arguments)
         if not self._exec:
-            raise calls.Refused("scripts are not run here", detail={"message": "scripts are not run here"})
+            raise BadExperiment("scripts are not run here", detail={"message": "scripts are not run here"})
         return self._scripts.run(_text(arguments, "source"), _given(arguments, "kwargs", {}))
 
     @contextmanager
@@ -104,7 +104,7 @@ class FreeKernel:
 
 
 def looked_at(what: str, arguments: Mapping[str, Any], together: Together) -> dict[str, Any]:
-    """The same edits of a kernel that a closed loop owns: they may look. Raises calls.Refused."""
+    """The same edits of a kernel that a closed loop owns: they may look. Raises BadExperiment."""
     with together.stage():
         if what == "nest_exec":
             raise calls.looking_only("a script")

@@ -28,6 +28,7 @@ nest.verbosity = nest.VerbosityLevel.ERROR
 __all__ = [
     "Delays",
     "KernelSetup",
+    "clear_buffers",
     "copied_synapse_model",
     "empty_kernel",
     "enter_context",
@@ -37,6 +38,8 @@ __all__ = [
     "refuse_if_prepared",
     "set_each",
     "shortest_delay_ns",
+    "silent_ids",
+    "silent_nodes",
 ]
 
 SEEDS = (1, 2**32 - 1)
@@ -44,6 +47,12 @@ NS_PER_TIC = 1_000
 
 _ROUNDS = 1_000
 """How many messages between the ranks a short buffer may take, about: each costs some ten microseconds."""
+
+_FILLING = 8
+"""Entries for each rank that the silent neurons have in what is told of rank 0's neurons."""
+
+_silent = range(0)
+_silent_synapses = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,17 +171,46 @@ def copied_synapse_model(model: str) -> str:
 def enter_context(*, wired: bool) -> None:
     """Prepare. `wired` says that nodes or synapses may have come since the last time. Called on all ranks."""
     if wired and nest.num_processes > 1:
-        _clear_target_buffers()
+        clear_buffers()
     nest.Prepare()
 
 
-def _clear_target_buffers() -> None:
+def silent_nodes() -> tuple[int, int]:
+    """How many silent neurons there are in the network, and how many of their synapses are on this rank."""
+    return len(_silent), _silent_synapses
+
+
+def silent_ids() -> range:
+    """The node ids of the silent neurons."""
+    return _silent
+
+
+def _add_silent() -> None:
+    """Wire some neurons of rank 0, which never fire, to a neuron on every rank.
+
+    What a short buffer leaves behind lies at its beginning, where the ranks then tell rank 0 of its neurons. A network
+    of a few neurons has less to tell than that; these fill it up. They take no random number.
+    """
+    global _silent, _silent_synapses
+    if _silent:
+        return
+    processes, everywhere = nest.num_processes, nest.total_num_virtual_procs
+    cycles = -(-_FILLING * processes // nest.local_num_threads)
+    nodes = nest.Create("parrot_neuron", cycles * everywhere)
+    of_rank_0 = nest.NodeCollection([node for node in nodes.tolist() if node % everywhere % processes == 0])
+    nest.Connect(of_rank_0, nodes[:processes], "all_to_all", {"weight": 0.0, "delay": nest.min_delay})
+    _silent_synapses = len(of_rank_0)  # consecutive neurons lie on different ranks, so each rank has one of the targets
+    _silent = range(nodes[0].global_id, nodes[-1].global_id + 1)
+
+
+def clear_buffers() -> None:
     """Let the ranks tell each other where spikes go through a very short buffer, so that the next one is a clean one.
 
     NEST 3.10 sends the unused end of that buffer along, with what an earlier telling has left there, and the ranks
     take it for further synapses: spikes arrive twice, or nowhere, or end the process. What a buffer gains in length
-    is zeros, which do nothing.
+    is zeros, which do nothing. The network gets some silent neurons of ours, if it has none yet.
     """
+    _add_silent()
     size, most = nest.buffer_size_target_data, nest.max_buffer_size_target_data
     short = max(2 * nest.num_processes, size // _ROUNDS)
     if size <= short:
@@ -195,7 +233,9 @@ def _mark_as_wired() -> None:
 
 def empty_kernel(reset: Callable[[], None]) -> None:
     """An empty kernel by `reset`, on several ranks without what the last network has left in the buffers."""
+    global _silent, _silent_synapses
     reset()
+    _silent, _silent_synapses = range(0), 0
     if nest.num_processes == 1:
         return
     # NEST keeps the buffers of the network before; one of two neurons shortens them.

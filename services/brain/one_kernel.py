@@ -13,7 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from services.brain.kernel import empty_kernel, enter_context, nest, nestkernel_api
+from services.brain.kernel import (
+    clear_buffers,
+    empty_kernel,
+    enter_context,
+    nest,
+    nestkernel_api,
+    silent_ids,
+    silent_nodes,
+)
 from services.brain.together import Together
 
 SUMMED = ("num_connections", "local_spike_counter", "memory_size")
@@ -57,6 +65,7 @@ class _Eyes:
             "llapi_get_connection_status": self._connections,
             "llapi_get_connections": self._found,
             "llapi_set_connection_status": self._set_connections,
+            "llapi_get_nodes": self._all_nodes,
             "llapi_get_kernel_status": self._status,
             "llapi_simulate": self._simulate,
             "llapi_prepare": self._prepare,
@@ -85,6 +94,11 @@ class _Eyes:
             return _merged_status(values, local)
         return _merged(str(key[0]), values, local)
 
+    def _all_nodes(self, *arguments: Any) -> Any:
+        """The nodes that fit, without the silent ones that we have put there."""
+        found, ours = self._own["llapi_get_nodes"](*arguments), silent_ids()
+        return nest.NodeCollection([node for node in found.tolist() if node not in ours]) if ours else found
+
     def _positions(self, datum: Any) -> Any:
         """Where nodes are; NEST tells it of those that are on this rank."""
         read = self._own["llapi_get_position"]
@@ -99,7 +113,10 @@ class _Eyes:
     # --- connections ----------------------------------------------------------------------------------------
 
     def _found(self, *arguments: Any) -> Any:
-        return self._synapses(self._own["llapi_get_connections"](*arguments)._datum)
+        wanted = dict(arguments[0]) if arguments else {}
+        if silent_ids() and not wanted.keys() & {"source", "target"}:
+            wanted["target"] = self._all_nodes({}, False)
+        return self._synapses(self._own["llapi_get_connections"](wanted)._datum)
 
     def _connections(self, datum: Any) -> list[Any]:
         own = self._own["llapi_get_connection_status"](datum) if datum else []
@@ -112,6 +129,9 @@ class _Eyes:
 
     def _status(self) -> dict[str, Any]:
         status = dict(self._own["llapi_get_kernel_status"]())
+        nodes, synapses = silent_nodes()
+        status["network_size"] -= nodes
+        status["num_connections"] -= synapses
         own = {name: status[name] for name in SUMMED if name in status}
         parts = self._together.each(own)
         status |= {name: sum(part[name] for part in parts) for name in own}
@@ -123,8 +143,11 @@ class _Eyes:
             enter_context(wired=nest.network_size > 0)
 
     def _simulate(self, *arguments: Any) -> Any:
-        self._prepare()
-        self._own["llapi_cleanup"]()
+        # Not by Prepare and Cleanup: before the first run NEST then forgets, on a rank without synapses, the
+        # shortest delay of the others, and they wait for each other for ever.
+        with _in_place(vars(nestkernel_api), {"llapi_prepare": self._own["llapi_prepare"]}):
+            if nest.network_size > 0:
+                clear_buffers()
         return self._own["llapi_simulate"](*arguments)
 
     def _empty(self) -> None:

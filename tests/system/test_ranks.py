@@ -141,6 +141,66 @@ def test_a_rank_without_neurons_changes_nothing(tmp_path, ranks):
     assert digests[0] == digests[1]
 
 
+FEW = """\
+    import nest
+
+    def build():
+        return {"circuit": nest.Create("iaf_psc_alpha", 10), "parrots": nest.Create("parrot_neuron", 6)}
+"""
+FEW_DEVICES = """\
+    [brain.sources.current]
+    kind = "dc"
+    targets = ["circuit[0]"]
+    amplitude_pA = 500.0
+    [brain.sources.noise]
+    kind = "noise_current"
+    targets = ["circuit[2]"]
+    std_pA = 100.0
+    [brain.sinks.rate]
+    kind = "population_rate"
+    sources = ["each parrots"]
+    [brain.sinks.two]
+    kind = "leaky_integrator_exp"
+    sources = ["circuit[0] + circuit[1]"]
+    [brain.sinks.three]
+    kind = "leaky_integrator_alpha"
+    sources = ["circuit[0:3]"]
+"""
+AS_IT_IS = ""
+RESET = """
+    [[schedule]]
+    at_s = 0.06
+    to = "brain"
+    what = "reset"
+"""
+MORE = """
+    [[schedule]]
+    at_s = 0.02
+    to = "brain"
+    what = "add_device"
+    arguments = { group = "more", table = { kind = "leaky_integrator_alpha", sources = ["circuit[0:4]"] } }
+    [[schedule]]
+    at_s = 0.04
+    to = "brain"
+    what = "stimulate"
+    arguments = { population = "circuit", amplitude_pA = 500.0, duration_ms = 30.0 }
+"""
+
+
+@pytest.mark.parametrize("edits", [AS_IT_IS, RESET, MORE], ids=["as it is", "reset", "more"])
+def test_in_a_network_of_a_few_neurons_each_spike_arrives_once(tmp_path, edits):
+    where = experiment(tmp_path, FEW, FEW_DEVICES, steps=6, more=edits)
+    digests = {}
+    for ranks, threads in ((1, 2), (2, 1)):
+        folder = tmp_path / f"{ranks}x{threads}"
+        folder.mkdir()
+        layout = ("--ranks", str(ranks), "--threads", str(threads))
+        result = reaf.run(folder, where, *layout, timeout_s=LIMIT_S)
+        assert result.status == 0, result.said
+        digests[ranks] = result.summary["digests"]
+    assert digests[1] == digests[2]
+
+
 @pytest.mark.parametrize("ranks", [2, 4])
 def test_an_error_of_the_script_on_all_ranks_is_said_once(session, ranks):
     where = experiment(session.cwd, "def build():\n    return {'all': undefined_name}\n")
