@@ -287,6 +287,30 @@ def test_who_publishes_to_what_is_sent_is_told_so(stand):
     assert "which it sends: subscribe to it" in message.text
 
 
+@pytest.mark.parametrize("decorator", ["MapRobotPublisher('out', {}) @Robot2Neuron()", "Neuron2Robot({})"])
+def test_what_only_people_looked_at_may_be_sent(stand, decorator):
+    lines = decorator.format("Topic('/filtered/picture', std_msgs.msg.Float64)").replace(" @", "\n    @nrp.")
+    arguments = "t, out, seen" if "out" in decorator else "t, seen"
+    made = stand(f"""
+    @nrp.{lines}
+    @nrp.MapVariable("seen", initial_value=0, scope=nrp.GLOBAL)
+    def function({arguments}):
+        seen.value = seen.value + 1
+        return std_msgs.msg.Float64(0.5)
+    """).run(2)
+    assert (made.texts(), made.global_("seen")) == ([], 3)
+
+
+def test_a_slip_in_the_name_of_a_topic_is_not_taken_for_one_of_these(stand):
+    text = """
+    @nrp.Neuron2Robot(Topic("/gazebo_muscle_interface/robot/Foot9/cmd_activation", std_msgs.msg.Float64))
+    def function(t):
+        return 0.5
+    """
+    (message,) = stand(text).messages
+    assert "the body takes nothing from the topic '/gazebo_muscle_interface/robot/Foot9" in message.text
+
+
 def test_an_experiment_can_have_topics_of_its_own(stand):
     more = """
     [transfer.topics.stick]

@@ -67,16 +67,23 @@ class Topics:
         }
 
     def find(self, topic: str, type_: str, direction: Direction) -> Entry:
-        """The entry of a topic that is subscribed to (`out`) or published to (`in`). Raises PortMismatch."""
+        """The entry of a topic that is subscribed to (`out`) or published to (`in`). Raises PortMismatch.
+
+        Published files also send what only people looked at: what goes to a topic like none of the body's is not sent.
+        """
         named = [entry for entry in self._entries[direction] if entry.names(topic)]
         for entry in named:
             if type_ in ("", entry.type):
                 return entry
         if named:
             raise PortMismatch(f"the topic {topic!r} has messages of the type {named[0].type}, not {type_}")
-        if direction == "in" and topic.startswith(MONITORS) and type_:
-            return Entry(topic=topic, type=type_, direction="in")
         known = [entry.topic for entry in self._entries[direction]]
+        if (
+            direction == "in"
+            and type_
+            and (topic.startswith(MONITORS) or not _meant(topic, known, self._entries["out"]))
+        ):
+            return Entry(topic=topic, type=type_, direction="in")
         verb = "sends nothing on" if direction == "out" else "takes nothing from"
         other = [entry for entry in self._entries["in" if direction == "out" else "out"] if entry.names(topic)]
         way = ", which it takes: publish to it" if direction == "out" else ", which it sends: subscribe to it"
@@ -114,6 +121,11 @@ def type_name(given: Any) -> str:
     if isinstance(name, str) and name in known_types():
         return message_type(name)._type
     raise TypeError(f"expected a message type such as geometry_msgs.msg.Twist, found {given!r:.60}")
+
+
+def _meant(topic: str, known: list[str], sent: Iterable[Entry]) -> bool:
+    """Whether a topic that nobody takes was probably to be one of the body's: it is like one, or one that it sends."""
+    return bool(plain.nearest(topic, known)) or any(entry.names(topic) for entry in sent)
 
 
 def _listed(topics: list[str]) -> str:
