@@ -51,6 +51,35 @@ def test_a_function_brings_a_device_that_the_brain_has_not_yet(stand):
     assert sum(spikes(made, 5)) > 10
 
 
+OWN = """
+from reafference import transfer
+
+GAIN = 0.25
+
+@transfer(writes="body.Foot2", priority=3)
+def ours(state):
+    state.calls = getattr(state, "calls", 0) + 1
+    return GAIN
+"""
+
+
+def test_a_function_of_our_own_stands_beside_published_ones(stand):
+    made = stand({**FILES, "ours.py": OWN}).run(3)
+    assert (made.texts(), made.state("ours")) == ([], {"calls": 4})
+    assert made.function("ours")["writes"] == ["body.excitation.Foot2"]
+    made.edit("replace", "ours", OWN.replace("0.25", "0.75")).run(1)
+    assert 0.75 in made.transfer.inputs["body"]["excitation"]
+    made.edit("switch", "ours", False).edit("delete", "ours").run(1)
+    made.edit("add", OWN).run(1)
+    assert (made.texts(), made.state("ours")) == ([], {"calls": 1})
+    assert sum(spikes(made, 3)) > 5
+
+
+def test_one_source_holds_one_function_of_either_kind(stand):
+    made = stand({"both.py": OWN + DRIVE})
+    assert "are decorated: a source holds one transfer function" in made.messages[0].text
+
+
 def test_the_same_device_is_not_made_twice(stand):
     made = stand(FILES).run(2)
     before = [port.name for port in made.ports["brain"].inputs]

@@ -1,6 +1,7 @@
 """Files of published transfer functions that have been run: the dialect of the Neurorobotics Platform 3."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -87,7 +88,8 @@ class Published:
 
     def resolve(self, declaration: declare.Declaration, ports: Mapping[str, Ports]) -> declare.Declaration:
         draft = declaration.function
-        assert isinstance(draft, Draft)
+        if not isinstance(draft, Draft):
+            return declaration
         resolved = draft.resolved(declaration, self._house, ports, self._topics_of(ports))
         for group in _groups(draft) & self._house.groups.silent:
             self._switch(group, 1)
@@ -95,7 +97,8 @@ class Published:
 
     def dropped(self, declaration: declare.Declaration) -> None:
         draft = declaration.function
-        assert isinstance(draft, Draft)
+        if not isinstance(draft, Draft):
+            return
         self._house.subscribers.pop(draft.name, None)
         for group in _groups(draft):
             self._switch(group, 0)
@@ -122,13 +125,19 @@ class Published:
         except Flaw as flaw:
             raise Flaw(flaw.kind, flaw.text + _hint(flaw.text), flaw.line, flaw.column) from None
         self._drafts.clear()
-        try:
-            exec(code, self._names(source))
-        except Flaw:
-            raise
-        except (Exception, SystemExit) as error:
-            known = blame.places(error.__traceback__, source.file)
-            raise Flaw("loading", blame.phrase(error), *(known[-1] if known else (0, 0))) from None
+        with declare.collecting() as own:
+            try:
+                exec(code, self._names(source))
+            except Flaw:
+                raise
+            except (Exception, SystemExit) as error:
+                known = blame.places(error.__traceback__, source.file)
+                raise Flaw("loading", blame.phrase(error), *(known[-1] if known else (0, 0))) from None
+        if len(own) == 1 and not self._drafts:
+            return replace(own[0], active=own[0].active and active, priority=own[0].priority or priority)
+        if own:
+            names = " and ".join(repr(name) for name in (*(d.name for d in own), *(d.name for d in self._drafts)))
+            raise Flaw("loading", f"{names} are decorated: a source holds one transfer function", 1)
         return self._only(self._drafts).declaration(active=active, priority=priority)
 
     def _only(self, drafts: Sequence[Draft]) -> Draft:
@@ -149,6 +158,7 @@ class Published:
             "__file__": source.file,
             "__builtins__": self._imports.builtins | {"print": self._print},
             "nrp": self._framework,
+            "transfer": declare.transfer,
             "clientLogger": get("hbp_nrp_excontrol.logs").clientLogger,
             **{name: get(name) for name in modules},
             **{name: getattr(geometry, name) for name in ("Point", "Pose", "Quaternion")},
