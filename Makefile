@@ -10,7 +10,7 @@ run: venv
 	$(BIN)/reaf run experiments/mouse_reach
 
 test: venv compat
-	$(BIN)/pytest -m "not campaign" -n $(PARALLEL) --dist loadfile
+	$(BIN)/pytest -m "not campaign and not containers and not cluster" -n $(PARALLEL) --dist loadfile
 
 lint: venv
 	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports
