@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Most tests wait for processes, so two at a time take little more than half the time, on two cores too.
 PARALLEL ?= 2
 
-.PHONY: run test lint bench venv compat nest-mpi lock campaign clean
+.PHONY: run test lint bench venv compat nest-mpi lock campaign clean images up campaign-containers
 
 run: venv
 	$(BIN)/reaf run experiments/mouse_reach
@@ -36,6 +36,17 @@ nest-mpi: venv
 
 lock: venv
 	deploy/make-lock
+	$(BIN)/python deploy/make-image-locks
+
+# IMAGES="brain job" builds only those, IMAGES=all also those for clusters; PUSH=registry/prefix pushes them.
+images:
+	deploy/make-images $(IMAGES)
+
+up: images
+	docker compose up
+
+campaign-containers: venv images
+	$(BIN)/pytest -m containers tests/containers
 
 clean:
 	rm -rf .venv .compat .pytest_cache .mypy_cache .ruff_cache

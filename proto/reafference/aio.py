@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import os
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +14,10 @@ from . import codec, outcome
 from .config import ServiceConfig
 from .errors import EngineLost, PeerLate, ReafferenceError
 from .frames import Bye, Edit, Edited, ErrorFrame, Frame, Hello, Order, OrderKind, Scope, Welcome
+from .keys import KeyRing
+from .locks import check_address, lock_options
 from .outcome import Outcome
-from .sockets import OPTIONS, Sender, check_address
+from .sockets import OPTIONS, Sender
 
 _SEND_S = 5.0
 
@@ -47,17 +49,22 @@ class AioOperator:
     """
 
     def __init__(self, config: ServiceConfig) -> None:
-        check_address(config.addresses.step, insecure=config.insecure)
+        address, keys = config.addresses.step, config.ring()
+        check_address(address, insecure=config.insecure or keys is not None)
+        locks = lock_options("step peer", address, keys)
         self._sender = Sender(config.name)
         socket_type, options = OPTIONS["step peer"]
         self._context = zmq.asyncio.Context()
         self._socket = self._context.socket(socket_type)
-        for option, value in options.items():
+        for option, value in {**options, **locks}.items():
             self._socket.setsockopt(option, value)
-        self._socket.setsockopt(zmq.ROUTING_ID, config.name.encode("ascii"))
-        self._socket.connect(config.addresses.step)
+        if keys is None or not address.startswith("tcp://"):
+            self._socket.setsockopt(zmq.ROUTING_ID, config.name.encode("ascii"))
+        self._socket.connect(address)
         self._requests: dict[int, _Request] = {}
         self._number = 0
+        self.on_copy: Callable[[list[bytes]], None] | None = None
+        """Is given the parts of each frame of the bus that the engine sends again after the order "tell"."""
 
     @property
     def run(self) -> str:
@@ -70,6 +77,10 @@ class AioOperator:
         try:
             while True:
                 parts = await self._socket.recv_multipart()
+                if b"/" in parts[0]:
+                    if self.on_copy is not None:
+                        self.on_copy(parts)
+                    continue
                 try:
                     frame = codec.decode(parts).frame
                 except ReafferenceError as error:
@@ -169,12 +180,13 @@ class AioBus:
     Frames come in handfuls: one waking for many of them costs a fraction of one for each.
     """
 
-    def __init__(self, address: str, *, insecure: bool = False) -> None:
-        check_address(address, insecure=insecure)
+    def __init__(self, address: str, *, insecure: bool = False, keys: KeyRing | None = None) -> None:
+        check_address(address, insecure=insecure or keys is not None)
+        locks = lock_options("bus in", address, keys)
         socket_type, options = OPTIONS["bus in"]
         self._context = zmq.Context()
         self._socket = self._context.socket(socket_type)
-        for option, value in options.items():
+        for option, value in {**options, **locks}.items():
             self._socket.setsockopt(option, value)
         self._socket.setsockopt(zmq.SUBSCRIBE, b"")
         self._socket.connect(address)

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from . import __version__, doctor, front_door, jsontext
+from . import __version__, doctor, front_door, job_commands, jsontext, keys
 from .errors import BadExperiment, ReafferenceError
 from .report import TerminalView, print_result
 from .runner import Ended, Runner
@@ -118,7 +118,7 @@ def _recorder_tool(name: str) -> object:
 def _serve(given: argparse.Namespace, console: Console) -> int:
     arguments = [
         f"--{name}={getattr(given, name.replace('-', '_'))}"
-        for name in ("home", "host", "port", "places", "web", "origins", "mqtt", "mqtt-password")
+        for name in ("home", "host", "port", "places", "web", "origins", "mqtt", "mqtt-password", "cluster")
         if getattr(given, name.replace("-", "_")) is not None
     ]
     arguments += [f"--name={name}" for name in given.name]
@@ -144,6 +144,10 @@ def _import(given: argparse.Namespace, console: Console) -> int:
             console.print(Text("note    ", style="yellow") + Text(remark), soft_wrap=True)
         console.print(Text("run it  ", style="bold") + Text(f"reaf run {made['folder']}"), soft_wrap=True)
     return told.returncode
+
+
+def _keys(given: argparse.Namespace, console: Console) -> int:
+    return keys.run(given)
 
 
 def _doctor(given: argparse.Namespace, console: Console) -> int:
@@ -211,6 +215,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--no-tokens", dest="tokens", action="store_false", help="let everybody on this machine in")
     serve.add_argument("--mqtt", metavar="URL", help="a broker, mqtt://USER@HOST:PORT (or mqtt.toml in DIR)")
     serve.add_argument("--mqtt-password", metavar="FILE", help="where the password of USER stands")
+    serve.add_argument("--cluster", type=Path, metavar="FILE", help="the cluster jobs go to (or cluster.toml in DIR)")
     serve.add_argument("--origins", metavar="LIST", help="pages, as NEST Desktop's, that may look at kernels")
     serve.add_argument("--web", type=Path, metavar="DIR", help="read the page anew from here at each request")
     serve.add_argument("--json", action="store_true", help="say where it is in one line of JSON on standard output")
@@ -234,6 +239,12 @@ def _parser() -> argparse.ArgumentParser:
     bring.add_argument("source", type=Path, help="a zip file, or a folder, with an .exc and a .bibi file")
     bring.add_argument("--to", type=Path, metavar="FOLDER", help="where to (a folder is completed in its place)")
     bring.set_defaults(command=_import)
+
+    job_commands.add_to(commands)
+
+    locks = commands.add_parser("keys", help="make the keys with which services on other machines are let in")
+    keys.add_arguments(locks)
+    locks.set_defaults(command=_keys)
 
     diagnose = commands.add_parser("doctor", help="what is installed, and what to do about what is missing")
     diagnose.set_defaults(command=_doctor)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from . import plain
 
-PROTOCOL = (1, 2)
+PROTOCOL = (1, 3)
 """Version of the wire: a minor adds optional keys and kinds, a major breaks."""
 
 LOWEST = (1, 0)
@@ -23,7 +23,7 @@ Array = npt.NDArray[Any]
 
 State = Literal["lobby", "preparing", "ready", "running", "paused", "stopping", "fault"]
 Role = Literal["participant", "witness", "operator", "launcher"]
-OrderKind = Literal["start", "pause", "resume", "step", "stop", "cancel", "reset"]
+OrderKind = Literal["start", "pause", "resume", "step", "stop", "cancel", "reset", "tell"]
 Scope = Literal["", "full", "brain", "body"]
 MessageType = Literal["compile", "runtime", "loading", "timeout", "environment"]
 Severity = Literal["info", "warning", "error"]
@@ -289,7 +289,8 @@ class Order(Frame):
 
     Answered by `state` or `error`. `step` makes one CLE step and pauses, or pauses after the step in progress where
     the run is going on. `stop` waits for the end of the step, `cancel` does not. `scope` says what a reset is of: the
-    whole run ("full", or empty), or one participant, which is then an edit with the id 0.
+    whole run ("full", or empty), or one participant, which is then an edit with the id 0. `tell` changes nothing: an
+    operator who comes late is sent again what the bus has told of the run (see PROTOCOL.md).
     """
 
     kind: ClassVar[str] = "order"

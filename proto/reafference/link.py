@@ -8,10 +8,11 @@ from typing import Protocol
 from . import codec
 from .clock import Deadline
 from .config import ServiceConfig
-from .errors import EngineLost, Leaving, OutOfOrder, ReafferenceError, from_code
+from .errors import EngineLost, Leaving, NotAllowed, OutOfOrder, ReafferenceError, from_code
 from .frames import ErrorFrame, Frame, Hello, Packed, Role, Welcome
 from .process import Leave, usable_cores
-from .sockets import BusOut, PulseEcho, PulseWatch, Sender, StepPeer, TapOut, Waiting, Wires
+from .pulse import PulseEcho, PulseWatch
+from .sockets import BusOut, Sender, StepPeer, TapOut, Waiting, Wires
 from .topics import Topic
 
 _TURN_MS = 250
@@ -79,15 +80,22 @@ class WireLink:
         config = self._config
         self.step.send(Hello(name=config.name, role=self._role, pid=os.getpid(), ranks=config.ranks))
         deadline = Deadline.after_s(self._config.join_s)
+        refusal = self._wires.refusal_of(self.step.socket, config.addresses.step)
         while not deadline.passed():
             self._check_leave()
+            if refusal.came():
+                raise NotAllowed(
+                    f"the engine at {config.addresses.step} refuses the key of {config.name!r}: "
+                    "it must lie among the keys that it allows (allowed/NAME.key)"
+                )
             if not self.waiting.until(min(_TURN_MS, deadline.left_ms())):
                 continue
             for parts in self.step.receive():
+                refusal.close()
                 return self._admit(codec.decode(parts).frame)
         raise EngineLost(
             f"no engine answered at {self._config.addresses.step} within {self._config.join_s:g} s: "
-            "start it first, or check the address"
+            f"start it first, or check the address{' and the keys' if config.keys else ''}"
         )
 
     def _admit(self, frame: Frame) -> Welcome:
@@ -98,7 +106,8 @@ class WireLink:
         self._sender.run = frame.run
         insecure = self._config.insecure
         if frame.pulse_beat:
-            self._pulse = PulseEcho(frame.pulse_beat, frame.pulse_echo, self._config.name, insecure=insecure)
+            name, ring = self._config.name, self._config.ring()
+            self._pulse = PulseEcho(frame.pulse_beat, frame.pulse_echo, name, insecure=insecure, keys=ring)
             self._watch = PulseWatch(self._wires, frame.pulse_beat)
         self._bus = BusOut(self._wires, frame.bus) if frame.bus else None
         self._tap = TapOut(self._wires, frame.tap) if frame.tap else None

@@ -35,7 +35,7 @@ def run(simulator: Simulator, config: ServiceConfig) -> int:
     log = logs.configure(config.name, config.log_level)
     try:
         with (
-            Wires(insecure=config.insecure) as wires,
+            Wires(insecure=config.insecure, keys=config.ring()) as wires,
             WireLink(wires, config, "participant", leave) as link,
         ):
             link.join()

@@ -5,11 +5,11 @@
     tap    PUSH → PULL            recorder binds  lossless, never waits: a full tap is an error
     pulse  PUB → SUB/DEALER → ROUTER, engine binds; echoed by a thread that needs no interpreter
 
+Whoever binds may have a door as well: a second address, for other machines, where keys are wanted (keys.py).
 Every object here is owned by one thread and is a context manager.
 """
 
 import contextlib
-import re
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,24 +18,24 @@ from types import TracebackType
 from typing import Any, Self
 
 import zmq
-from zmq.devices import ThreadDevice
 
-from . import codec
+from . import codec, doors
 from .clock import Deadline
-from .errors import BadExperiment, NoKeys, PeerLost, ReafferenceError, TapFull
-from .frames import Beat, Frame, Packed
+from .doorkeeper import Doorkeeper
+from .errors import BadExperiment, PeerLost, ReafferenceError, TapFull
+from .frames import Frame, Hello, Packed
+from .keys import KeyRing
+from .locks import LOCKS, check_address, lock_options
 
 COPY_BELOW = 1024 * 1024
 """Zero-copy sending pays from this size on; below it the bookkeeping costs more than the copy."""
 
-BEAT_NS = 250_000_000
-LOST_AFTER_BEATS = 8
-
 _LAST_WORDS_MS = 1000
 _PLENTY = 100_000
+_HELLO = Hello.kind.encode()
 # Names are ASCII, but whoever connects without one gets arbitrary bytes from the library: each must come back
 # as it was, so that even a stranger can be answered.
-_NAMES = "latin-1"
+NAMES = "latin-1"
 
 # kind: (socket type, options). HWM counts messages; LINGER bounds what closing may wait for.
 OPTIONS: Mapping[str, tuple[int, Mapping[int, int]]] = {
@@ -48,6 +48,11 @@ OPTIONS: Mapping[str, tuple[int, Mapping[int, int]]] = {
             zmq.RCVHWM: 10_000,
             zmq.LINGER: _LAST_WORDS_MS,
         },
+    ),
+    "step door": (
+        zmq.ROUTER,
+        # No handover: connections here make no names, which belong to keys.
+        {zmq.ROUTER_MANDATORY: 1, zmq.SNDHWM: 10_000, zmq.RCVHWM: 10_000, zmq.LINGER: _LAST_WORDS_MS},
     ),
     "step peer": (
         zmq.DEALER,
@@ -62,34 +67,20 @@ OPTIONS: Mapping[str, tuple[int, Mapping[int, int]]] = {
     "tap in": (zmq.PULL, {zmq.RCVHWM: _PLENTY, zmq.LINGER: 0}),
     "pulse beat": (zmq.PUB, {zmq.SNDHWM: 16, zmq.LINGER: 0}),
     "pulse echo": (zmq.ROUTER, {zmq.RCVHWM: 1000, zmq.LINGER: 0}),
+    "pulse door": (zmq.ROUTER, {zmq.RCVHWM: 1000, zmq.LINGER: 0}),
     "pulse watch": (zmq.SUB, {zmq.RCVHWM: 4, zmq.LINGER: 0}),
 }
-
-# To the end: behind a semicolon the library would take a second address, of another machine perhaps.
-_HOME = re.compile(r"(ipc|inproc)://|tcp://(127\.\d+\.\d+\.\d+|localhost|\[::1\])(:(\d+|\*))?\Z")
-
-
-def check_address(address: str, *, insecure: bool = False) -> str:
-    """`address` itself, if it needs no keys.
-
-    Raises NoKeys for a tcp address that other machines can reach, unless `insecure` says that this is meant.
-    """
-    if not re.match(r"(ipc|inproc|tcp)://.", address):
-        raise BadExperiment(f"{address!r} is not an address: write ipc://FILE or tcp://HOST:PORT")
-    if not insecure and not _HOME.match(address):
-        raise NoKeys(
-            f"{address} leaves this machine and would not be encrypted: use ipc or a loopback address, "
-            "or set insecure = true on a closed bench"
-        )
-    return address
 
 
 class Wires:
     """One messaging context and what was opened in it; closing it never waits for long."""
 
-    def __init__(self, *, insecure: bool = False) -> None:
+    def __init__(self, *, insecure: bool = False, keys: KeyRing | None = None) -> None:
         self._context = zmq.Context()
         self._insecure = insecure
+        self._keys = keys
+        self._doorkeeper: Doorkeeper | None = None
+        self._doors: list[zmq.Socket[bytes]] = []
 
     def __enter__(self) -> Self:
         return self
@@ -100,31 +91,101 @@ class Wires:
         self.close()
 
     def close(self) -> None:
+        if self._doorkeeper:
+            for door in self._doors:
+                if not door.closed:
+                    close_door(door)
+            self._doorkeeper.close()
         self._context.destroy()
 
-    def bound(self, kind: str, address: str) -> zmq.Socket[bytes]:
-        return self._open(kind, address, zmq.Socket.bind)
+    def bound(self, kind: str, address: str, door: str = "") -> zmq.Socket[bytes]:
+        """Raises NoKeys or BadExperiment for an address that cannot be used. `door` is a second one, by tcp."""
+        socket = self._made(kind)
+        self._bind(socket, kind, address)
+        if door:
+            self._bind(socket, kind, door)
+        return socket
 
     def connected(self, kind: str, address: str, identity: str = "") -> zmq.Socket[bytes]:
-        return self._open(kind, address, zmq.Socket.connect, identity)
-
-    def _open(self, kind: str, address: str, attach: Any, identity: str = "") -> zmq.Socket[bytes]:
-        check_address(address, insecure=self._insecure)
-        socket_type, options = OPTIONS[kind]
-        socket = self._context.socket(socket_type)
-        for option, value in options.items():
-            socket.setsockopt(option, value)
-        if identity:
+        """Raises as `bound`. Where keys say who we are, `identity` is left out."""
+        self._check(address)
+        socket = self._made(kind)
+        self._set(socket, lock_options(kind, address, self._keys))
+        if identity and not self.locked(address):
             socket.setsockopt(zmq.ROUTING_ID, identity.encode("ascii"))
+        self._attach(socket, kind, address, zmq.Socket.connect)
+        return socket
+
+    def refusal_of(self, socket: zmq.Socket[bytes], address: str) -> "Refusal":
+        """Hear it if who is at this address refuses our key."""
+        return Refusal(self._context, socket if self.locked(address) else None)
+
+    def locked(self, address: str) -> bool:
+        """Whether what goes to this address is encrypted, and names are proven by keys."""
+        return self._keys is not None and address.startswith("tcp://")
+
+    def _check(self, address: str) -> None:
+        check_address(address, insecure=self._insecure or self._keys is not None)
+
+    def _made(self, kind: str) -> zmq.Socket[bytes]:
+        socket_type, options = OPTIONS[kind]
+        socket: zmq.Socket[bytes] = self._context.socket(socket_type)
+        self._set(socket, options)
+        return socket
+
+    def _bind(self, socket: zmq.Socket[bytes], kind: str, address: str) -> None:
+        # Options hold for what is bound after them: what is bound before, by ipc, knows no keys.
+        self._check(address)
+        self._set(socket, lock_options(kind, address, self._keys, server=True))
+        if self._keys is not None and self.locked(address):
+            self._doorkeeper = self._doorkeeper or Doorkeeper(self._context, self._keys)
+            self._doorkeeper.watch(socket, LOCKS[kind][1])
+            self._doors.append(socket)
+        self._attach(socket, kind, address, zmq.Socket.bind)
+
+    def _attach(self, socket: zmq.Socket[bytes], kind: str, address: str, attach: Any) -> None:
         try:
             attach(socket, address)
         except zmq.ZMQError as error:
+            socket.disable_monitor()
             socket.close(linger=0)
             raise BadExperiment(f"the {kind} wire cannot use {address}: {error.strerror}") from None
-        return socket
+
+    @staticmethod
+    def _set(socket: zmq.Socket[bytes], options: Mapping[int, Any]) -> None:
+        for option, value in options.items():
+            socket.setsockopt(option, value)
 
 
-def _send(socket: zmq.Socket[bytes], parts: list[Any]) -> None:
+class Refusal:
+    """Tells whether the other end of a socket has refused our key. Close it once that is settled."""
+
+    def __init__(self, context: "zmq.Context[Any]", socket: zmq.Socket[bytes] | None) -> None:
+        self._watched, self._ear = socket, None
+        if socket is not None:
+            where = f"inproc://refusal-{id(self)}"
+            socket.monitor(where, zmq.EVENT_HANDSHAKE_FAILED_AUTH)
+            self._ear = context.socket(zmq.PAIR)
+            self._ear.setsockopt(zmq.LINGER, 0)
+            self._ear.connect(where)
+
+    def came(self) -> bool:
+        return self._ear is not None and any(True for _ in drain(self._ear))
+
+    def close(self) -> None:
+        if self._watched is not None and self._ear is not None:
+            self._watched.disable_monitor()
+            self._ear.close(linger=0)
+            self._ear = None
+
+
+def close_door(socket: zmq.Socket[bytes], linger: int | None = None) -> None:
+    """Close a socket that may have a door: nobody must be told of it any more, for nobody would read that."""
+    socket.disable_monitor()
+    socket.close(linger)
+
+
+def send(socket: zmq.Socket[bytes], parts: list[Any]) -> None:
     """All parts, without waiting; raises zmq.Again when the queue is full."""
     *first, last = parts
     for part in first:
@@ -136,7 +197,7 @@ def _small(part: Any) -> bool:
     return (len(part) if type(part) is bytes else memoryview(part).nbytes) < COPY_BELOW
 
 
-def _drain(socket: zmq.Socket[bytes]) -> Iterator[list[bytes]]:
+def drain(socket: zmq.Socket[bytes]) -> Iterator[list[bytes]]:
     with contextlib.suppress(zmq.Again):
         while True:
             yield socket.recv_multipart(flags=zmq.NOBLOCK)
@@ -154,19 +215,34 @@ class Sender:
 
 
 class StepHost:
-    """The engine's end of the step wire: frames to and from peers by name."""
+    """The engine's end of the step wire: frames to and from peers by name. `door` is for peers on other machines."""
 
-    def __init__(self, wires: Wires, address: str, sender: Sender) -> None:
+    def __init__(self, wires: Wires, address: str, sender: Sender, door: str = "") -> None:
         self.socket = wires.bound("step host", address)
         self._sender = sender
+        opened = wires.bound("step door", door) if door else None
+        self._door = doors.StepDoor(opened, lambda frame: sender.sign(frame).parts()) if opened else None
+
+    @property
+    def sockets(self) -> tuple[zmq.Socket[bytes], ...]:
+        """For waiting."""
+        return (self.socket, self._door.socket) if self._door else (self.socket,)
+
+    def by_door(self, name: str) -> bool:
+        """Whether `name` is on another machine."""
+        return self._door is not None and self._door.route(name) is not None
 
     def send(self, name: str, frame: Frame) -> None:
         """Raises PeerLost when nobody of that name is connected, or its queue is full."""
         self.send_packed(name, self._sender.sign(frame))
 
     def send_packed(self, name: str, packed: Packed) -> None:
+        route = self._door.route(name) if self._door else None
         try:
-            _send(self.socket, [name.encode(_NAMES), *packed.parts()])
+            if self._door and route is not None:
+                send(self._door.socket, [route, *packed.parts()])
+            else:
+                send(self.socket, [name.encode(NAMES), *packed.parts()])
         except zmq.Again:
             raise PeerLost(f"{name} does not take its messages: its queue is full") from None
         except zmq.ZMQError as error:
@@ -176,8 +252,13 @@ class StepHost:
 
     def receive(self) -> Iterator[tuple[str, list[bytes]]]:
         """What has arrived, as (name, parts); never waits."""
-        for name, *parts in _drain(self.socket):
-            yield name.decode(_NAMES), parts
+        for raw, *parts in drain(self.socket):
+            name = raw.decode(NAMES)
+            if self._door and parts and parts[0] == _HELLO:
+                self._door.forget(name)
+            yield name, parts
+        if self._door:
+            yield from self._door.receive()
 
 
 class StepPeer:
@@ -189,10 +270,10 @@ class StepPeer:
 
     def send(self, frame: Frame) -> None:
         with contextlib.suppress(zmq.Again):  # an engine that takes nothing any more is seen by its pulse
-            _send(self.socket, self._sender.sign(frame).parts())
+            send(self.socket, self._sender.sign(frame).parts())
 
     def receive(self) -> Iterator[list[bytes]]:
-        return _drain(self.socket)
+        return drain(self.socket)
 
 
 class BusOut:
@@ -202,7 +283,7 @@ class BusOut:
         self.socket = wires.connected("bus out", address)
 
     def send(self, packed: Packed) -> None:
-        _send(self.socket, packed.parts())
+        send(self.socket, packed.parts())
 
 
 class BusIn:
@@ -220,7 +301,7 @@ class BusIn:
         return None
 
     def waiting(self) -> Iterator[list[bytes]]:
-        return _drain(self.socket)
+        return drain(self.socket)
 
 
 class BusProxy:
@@ -229,10 +310,22 @@ class BusProxy:
     The forwarding runs in a thread that holds no interpreter lock.
     """
 
-    def __init__(self, inward: str, outward: str, *, insecure: bool = False) -> None:
-        self._wires = Wires(insecure=insecure)
-        xsub = self._wires.bound("bus xsub", inward)
-        xpub = self._wires.bound("bus xpub", outward)
+    def __init__(
+        self,
+        inward: str,
+        outward: str,
+        *,
+        insecure: bool = False,
+        keys: KeyRing | None = None,
+        doors: tuple[str, str] = ("", ""),
+    ) -> None:
+        self._wires = Wires(insecure=insecure, keys=keys)
+        try:
+            xsub = self._wires.bound("bus xsub", inward, doors[0])
+            xpub = self._wires.bound("bus xpub", outward, doors[1])
+        except ReafferenceError:
+            self._wires.close()
+            raise
         inside = f"inproc://bus-control-{id(self)}"
         control = self._wires.bound("bus control", inside)
         self._control = self._wires.connected("bus control", inside)
@@ -245,7 +338,7 @@ class BusProxy:
             zmq.proxy_steerable(xsub, xpub, None, control)
         finally:
             for socket in (xsub, xpub, control):
-                socket.close(linger=0)
+                close_door(socket, linger=0)
 
     def alive(self) -> bool:
         return self._thread.is_alive()
@@ -266,7 +359,7 @@ class TapOut:
     def send(self, packed: Packed) -> None:
         """Raises TapFull where it would have to wait: the barrier lets no more steps run than fit."""
         try:
-            _send(self.socket, packed.parts())
+            send(self.socket, packed.parts())
         except zmq.Again:
             raise TapFull("the tap is full although the recorder's window should fit into it") from None
 
@@ -274,103 +367,11 @@ class TapOut:
 class TapIn:
     """The recorder's end of the tap."""
 
-    def __init__(self, wires: Wires, address: str) -> None:
-        self.socket = wires.bound("tap in", address)
+    def __init__(self, wires: Wires, address: str, door: str = "") -> None:
+        self.socket = wires.bound("tap in", address, door)
 
     def receive(self) -> Iterator[list[bytes]]:
-        return _drain(self.socket)
-
-
-class PulseHost:
-    """Beats for all, and who has answered them."""
-
-    def __init__(self, wires: Wires, beat: str, echo: str, sender: Sender) -> None:
-        self._beat = wires.bound("pulse beat", beat)
-        self.socket = wires.bound("pulse echo", echo)
-        self._sender = sender
-        self._number = 0
-        self._next_ns = time.monotonic_ns()
-        self._sent_ns = 0
-        self._heard: dict[str, int] = {}
-
-    def watch(self, name: str) -> None:
-        """Expect echoes of `name` from now on."""
-        self._heard[name] = self._number
-
-    def forget(self, name: str) -> None:
-        self._heard.pop(name, None)
-
-    def due_ms(self) -> int:
-        """How long one may wait before `turn` has to be called again."""
-        return max(0, -(-(self._next_ns - time.monotonic_ns()) // 1_000_000))
-
-    def turn(self) -> list[str]:
-        """Send a beat if it is time, take the echoes; the names that missed too many beats."""
-        for name, *parts in _drain(self.socket):
-            who, beat = name.decode(_NAMES), _beat(parts)
-            if who in self._heard and beat is not None:
-                self._heard[who] = max(self._heard[who], beat.number)
-        now = time.monotonic_ns()
-        if now < self._next_ns:
-            return []
-        # Beats that we ourselves were too busy to send cannot have been missed by anyone.
-        self._next_ns = max(self._next_ns + BEAT_NS, now + BEAT_NS // 2)
-        lost = [who for who, heard in self._heard.items() if self._number - heard >= LOST_AFTER_BEATS]
-        self._number += 1
-        with contextlib.suppress(zmq.Again):
-            _send(self._beat, self._sender.sign(Beat(number=self._number), topic=b"beat").parts())
-        return lost
-
-
-def _beat(parts: list[bytes]) -> Beat | None:
-    """An echo; None for anything else, which is no sign of life."""
-    with contextlib.suppress(ReafferenceError):
-        frame = codec.decode(parts).frame
-        return frame if isinstance(frame, Beat) else None
-    return None
-
-
-class PulseEcho:
-    """Answers the pulse from a thread without interpreter, so that a long NEST call is not a death."""
-
-    def __init__(self, beat: str, echo: str, name: str, *, insecure: bool = False) -> None:
-        check_address(beat, insecure=insecure)
-        check_address(echo, insecure=insecure)
-        self._context = zmq.Context()
-        device = ThreadDevice(zmq.QUEUE, zmq.SUB, zmq.DEALER)
-        device.context_factory = lambda: self._context
-        device.setsockopt_in(zmq.SUBSCRIBE, b"")
-        device.setsockopt_in(zmq.LINGER, 0)
-        device.setsockopt_out(zmq.LINGER, 0)
-        device.setsockopt_out(zmq.ROUTING_ID, name.encode("ascii"))
-        device.connect_in(beat)
-        device.connect_out(echo)
-        device.daemon = True
-        device.start()
-        self._device = device
-
-    def close(self) -> None:
-        self._context.term()
-        self._device.join(2)
-
-
-class PulseWatch:
-    """Tells how long the engine has been silent."""
-
-    def __init__(self, wires: Wires, beat: str) -> None:
-        self.socket = wires.connected("pulse watch", beat)
-        self.socket.setsockopt(zmq.SUBSCRIBE, b"")
-        self._heard_ns = time.monotonic_ns()
-
-    def silent_s(self) -> float:
-        """Seconds since the last beat was taken; call it while waiting, for nobody else takes them."""
-        for _ in _drain(self.socket):
-            self._heard_ns = time.monotonic_ns()
-        return (time.monotonic_ns() - self._heard_ns) / 1e9
-
-    def reset(self) -> None:
-        """Start counting anew, after a time in which beats could not be taken."""
-        self._heard_ns = time.monotonic_ns()
+        return drain(self.socket)
 
 
 class Waiting:
@@ -383,10 +384,12 @@ class Waiting:
 
     def add(self, wire: Any) -> None:
         """`wire` is one of the objects above, or a file descriptor."""
-        self._poller.register(getattr(wire, "socket", wire), zmq.POLLIN)
+        for socket in _sockets(wire):
+            self._poller.register(socket, zmq.POLLIN)
 
     def remove(self, wire: Any) -> None:
-        self._poller.unregister(getattr(wire, "socket", wire))
+        for socket in _sockets(wire):
+            self._poller.unregister(socket)
 
     def awake(self, nanoseconds: int) -> bool:
         """Whether something arrived before the time was over; does not sleep, and so keeps a core busy."""
@@ -399,3 +402,9 @@ class Waiting:
     def until(self, milliseconds: int) -> bool:
         """Whether something arrived before the time was over."""
         return bool(self._poller.poll(milliseconds))
+
+
+def _sockets(wire: Any) -> tuple[Any, ...]:
+    if hasattr(wire, "sockets"):
+        return tuple(wire.sockets)
+    return (getattr(wire, "socket", wire),)

@@ -8,13 +8,14 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from reafference import logs, participant
 from reafference.config import ServiceConfig
 from reafference.process import die_with, wake_promptly
-from reafference.sockets import PulseEcho
+from reafference.pulse import PulseEcho
 
 
 def _about() -> int:
@@ -29,11 +30,19 @@ def _about() -> int:
 
 def _serve() -> int:
     config = ServiceConfig.load("brain", os.environ)
-    if int(os.environ.get("OMPI_COMM_WORLD_SIZE", os.environ.get("PMI_SIZE", "1"))) > 1:
+    if _processes(os.environ) > 1:
         return _serve_on_ranks(config)
     from .nest_brain import NestBrain
 
     return participant.run(NestBrain(), config)
+
+
+def _processes(environ: Mapping[str, str]) -> int:
+    """How many of us were started as one job, by mpiexec, or by srun with PMIx."""
+    told = [environ.get("OMPI_COMM_WORLD_SIZE"), environ.get("PMI_SIZE")]
+    if "PMIX_RANK" in environ:
+        told.append(environ.get("SLURM_STEP_NUM_TASKS"))
+    return next((int(number) for number in told if number), 1)
 
 
 def _serve_on_ranks(config: ServiceConfig) -> int:
@@ -42,7 +51,9 @@ def _serve_on_ranks(config: ServiceConfig) -> int:
     from .ranks import Ranks
 
     ranks = Ranks()
-    here = [rank for rank in range(1, ranks.size) if ranks.hosts[rank] == ranks.hosts[0]]
+    # Wires that are sockets in a folder of rank 0's machine cannot be reached from another one.
+    at_doors = config.addresses.pulse_echo.startswith("tcp://")
+    here = [rank for rank in range(1, ranks.size) if at_doors or ranks.hosts[rank] == ranks.hosts[0]]
     if ranks.rank == 0:
         from .front import Front
 
@@ -64,13 +75,16 @@ def _follow(ranks: Any, config: ServiceConfig, *, with_pulse: bool) -> int:
     from .front import Follower
     from .ranks import follow
 
-    where = config.addresses
-    # The wires are sockets in a folder of rank 0's machine; from another one they cannot be reached.
-    pulse = PulseEcho(where.pulse_beat, where.pulse_echo, f"{config.name}.{ranks.rank}") if with_pulse else None
+    pulse = _pulse_of_rank(ranks.rank, config) if with_pulse else None
     follow(ranks, Follower(ranks).act)
     if pulse:
         pulse.close()
     return 0
+
+
+def _pulse_of_rank(rank: int, config: ServiceConfig) -> PulseEcho:
+    where, name = config.addresses, f"{config.name}.{rank}"
+    return PulseEcho(where.pulse_beat, where.pulse_echo, name, insecure=config.insecure, keys=config.ring(name))
 
 
 if __name__ == "__main__":

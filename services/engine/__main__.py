@@ -58,7 +58,7 @@ def _run(given: argparse.Namespace, config: ServiceConfig, leave: Leave, log: An
     functions = dialects.load(wanted)
     folder = documents.make_run_folder(given.out, given.runs)
     try:
-        with Wires(insecure=config.insecure) as wires:
+        with Wires(insecure=config.insecure, keys=config.ring()) as wires:
             loop = Loop(
                 wires,
                 config.addresses,
@@ -68,6 +68,7 @@ def _run(given: argparse.Namespace, config: ServiceConfig, leave: Leave, log: An
                 leave,
                 log,
                 autostart=not given.hold,
+                doors=config.doors,
             )
             try:
                 stop = _profiled(loop) if given.cprofile else loop.run()

@@ -1,17 +1,16 @@
-"""Starts the services of one run as local processes and sees that none is left behind.
+"""Starts the services of one run, here or at their stands, and sees that none is left behind.
 
 `python -m services.engine.launch EXPERIMENT …` takes the engine's command line. It speaks in lines of JSON on
 standard output: `wires` (the private folder with the sockets), `warning`, `started`, `ended`, `failed`, `logs`.
-It runs no user code. As their parent it knows at once when a service dies, and tells the engine.
+It runs no user code. A service with a stand in REAF_STANDS is started there, any other as our own child; either way
+we know at once when it dies, and tell the engine.
 """
 
 import contextlib
-import importlib.util
 import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,14 +20,18 @@ from pathlib import Path
 from typing import Any
 
 from reafference import codec
-from reafference.config import Addresses
-from reafference.errors import BadExperiment, PeerLost, ReafferenceError
+from reafference.config import Addresses, pick_doors
+from reafference.errors import PeerLost, ReafferenceError
 from reafference.frames import Gone, Hello, Order, Welcome
 from reafference.process import Leave, die_with, usable_cores
 from reafference.sockets import Sender, StepPeer, Waiting, Wires
+from reafference.stand import WIRES_PREFIX
+from reafference.stand_client import Request, Stands
 
-from . import documents, experiment, mpi_job
+from . import brain_place, documents, experiment, mpi_job
 from .__main__ import overrides, parser
+from .brain_place import BrainPlace
+from .children import Child, LocalChild, StandChild
 from .experiment import KINDS, PARTICIPANTS, Experiment
 
 _TURN_MS = 100
@@ -39,24 +42,50 @@ _KILL_AFTER_S = 0.7
 # Nobody waits for these within a step, so they give way to those who are waited for.
 _PATIENT = (documents.RECORDER, "gateway")
 _NICE = 5
+_DOORS = "REAF_DOORS"
+# Settings of the launch that its services share, wherever they are started.
+_SHARED = ("REAF_KEYS", "REAF_INSECURE", "REAF_LOG_LEVEL", "REAF_PATIENCE_S", "REAF_JOIN_S")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What a launch finds. `doors` are tcp://HOST:PORT of this run, or empty; `shared` settings for all services."""
+
+    folder: Path
+    stands: Stands
+    brain: BrainPlace
+    doors: str
+    shared: Mapping[str, str]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Launch, watch, clean up; returns the exit status of the run."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    return launched(Launch, list(sys.argv[1:] if arguments is None else arguments))
+
+
+def launched(launch: "type[Launch]", given: list[str]) -> int:
+    """Carry a launch out; returns the exit status of the run."""
     leave = Leave()
     die_with(int(os.environ.get("REAF_PARENT_PID", "0")))
+    folder: Path | None = None
     try:
-        wanted = experiment.load(parser().parse_args(given).experiment, overrides(parser().parse_args(given)))
-        check_mpi(wanted)
+        given = [*given, *brain_place.layout(os.environ)]
+        asked = parser().parse_args(given)
+        wanted = experiment.load(asked.experiment, overrides(asked))
+        stands = Stands.load(os.environ)
+        brain = BrainPlace.find(stands) if "brain" in wanted.participants else BrainPlace(cores=usable_cores())
+        brain.check(wanted)
+        doors = pick_doors(os.environ[_DOORS]) if os.environ.get(_DOORS) else ""
+        folder = Path(tempfile.mkdtemp(prefix=WIRES_PREFIX if stands.folder else "reaf-", dir=stands.folder))
+        shared = {name: os.environ[name] for name in _SHARED if name in os.environ}
+        around = Surroundings(folder=folder, stands=stands, brain=brain, doors=doors, shared=shared)
+        return launch(around, wanted, given, leave).run()
     except ReafferenceError as error:
         say("failed", code=error.code, text=error.text)
         return error.exit_status
-    folder = Path(tempfile.mkdtemp(prefix="reaf-"))
-    try:
-        return Launch(folder, wanted, given, leave).run()
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def say(event: str, **fields: Any) -> None:
@@ -65,35 +94,24 @@ def say(event: str, **fields: Any) -> None:
         print(json.dumps({"event": event, **fields}), flush=True)
 
 
-@dataclass(slots=True)
-class Child:
-    """A service that runs, or ran."""
-
-    name: str
-    process: subprocess.Popen[bytes]
-    pidfd: int
-    status: int | None = None
-    asked_at: float = 0.0
-
-    @property
-    def alive(self) -> bool:
-        return self.status is None
-
-
 class Launch:
     """The processes of one run."""
 
-    def __init__(self, folder: Path, wanted: Experiment, arguments: list[str], leave: Leave) -> None:
-        self._folder, self._wanted, self._arguments, self._leave = folder, wanted, arguments, leave
-        self._addresses = Addresses.in_folder(folder)
+    def __init__(self, around: Surroundings, wanted: Experiment, arguments: list[str], leave: Leave) -> None:
+        self._around, self._wanted, self._arguments, self._leave = around, wanted, arguments, leave
+        self._folder = around.folder
+        self._addresses = Addresses.in_folder(self._folder)
         self._children: dict[str, Child] = {}
         self._run_folder = ""
         self._passed_on = False
 
     def run(self) -> int:
-        """Start all, wait for all; the exit status of the engine, or 5 if it was lost."""
-        say("wires", folder=str(self._folder))
-        for text in warnings(self._wanted):
+        """Start all, wait for all; the exit status of the engine, or 5 if it was lost.
+
+        Raises PeerLost if a stand does not start its service.
+        """
+        say("wires", folder=str(self._folder), **({"doors": self._around.doors} if self._around.doors else {}))
+        for text in self._warnings():
             say("warning", text=text)
         with Wires() as wires:
             peer = StepPeer(wires, self._addresses.step, Sender("launcher"))
@@ -101,20 +119,29 @@ class Launch:
             try:
                 for name, module, arguments in self._services():
                     self._start(name, module, arguments)
-                    waiting.add(self._children[name].pidfd)
+                    waiting.add(self._children[name].handle)
                 peer.send(Hello(name="launcher", role="launcher", pid=os.getpid()))
-                while any(child.alive for child in self._children.values()):
+                while any(child.ending is None for child in self._children.values()):
                     waiting.until(_TURN_MS)
                     self._hear(peer)
-                    for child in self._newly_ended():
-                        waiting.remove(child.pidfd)
-                        self._report(child, peer)
+                    for child in self._children.values():
+                        handle = child.handle
+                        if child.look():
+                            waiting.remove(handle)
+                            self._report(child, peer)
                     self._pass_on_wish_to_leave(peer)
                     self._hurry()
             finally:
-                self._kill_all()
+                for child in self._children.values():
+                    child.kill()
         self._keep_logs()
         return self._status()
+
+    def _warnings(self) -> list[str]:
+        """What a person should know before such a run."""
+        names = [path.stem for path in sorted((self._wanted.folder / "state_machines").glob("*.py"))]
+        kept = [f"state machines are kept with the experiment and not run: {', '.join(names)}"] if names else []
+        return kept + self._around.brain.warnings(self._wanted)
 
     def _services(self) -> list[tuple[str, str, list[str]]]:
         """Name, module and arguments of each service, in the order of starting."""
@@ -127,53 +154,74 @@ class Launch:
             ("gateway", "services.gateway", ["--private"]),
         ]
 
-    def _start(self, name: str, module: str, arguments: Sequence[str]) -> None:
-        log = self._folder / f"{name}.log"
-        environment = self._environment(name)
-        with log.open("wb") as errors:
-            process = subprocess.Popen(
-                self._command(name, module, arguments, environment),
-                env={**os.environ, **environment},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE if name == "engine" else errors,
-                stderr=errors,
-                process_group=0,  # a Ctrl-C in the terminal is not for the services
-            )
-        if name in _PATIENT:
-            os.setpriority(os.PRIO_PROCESS, process.pid, _NICE)
-        self._children[name] = Child(name, process, os.pidfd_open(process.pid))
-        say("started", service=name, pid=process.pid)
+    # --- starting ------------------------------------------------------------------------------------
 
-    def _command(self, name: str, module: str, arguments: Sequence[str], environment: Mapping[str, str]) -> list[str]:
+    def _start(self, name: str, module: str, arguments: Sequence[str]) -> None:
+        stand = self._around.stands.of_module(module)
+        log = self._folder / f"{name}.log"
+        niceness = _NICE if name in _PATIENT else 0
+        if stand is None:
+            command, environment = self._command(name, module, arguments), self._local_environment(name)
+            child: Child = LocalChild.start(
+                name, command, environment, log, keep_output=name == "engine", niceness=niceness
+            )
+        else:
+            child = StandChild.start(name, stand, self._request(name, module, arguments, log, niceness), log)
+        self._children[name] = child
+        say("started", service=name, **child.where)
+
+    def _command(self, name: str, module: str, arguments: Sequence[str]) -> list[str]:
         if not self._is_job(name):
             return [sys.executable, "-m", module, *arguments]
         job = mpi_job.command(
             module,
             ranks=self._wanted.ranks,
             threads=self._wanted.threads,
-            cores=usable_cores(),
+            cores=self._around.brain.cores,
             mpi=self._wanted.mpi,
-            environment=environment,
+            environment=self._local_environment(name),
         )
         return [sys.executable, "-m", "services.engine.leash", str(os.getpid()), *job]
+
+    def _request(self, name: str, module: str, arguments: Sequence[str], log: Path, niceness: int) -> Request:
+        environment = {**self._around.shared, **self._environment(name)}
+        if name == "brain" and self._around.doors:
+            environment["REAF_WIRES"] = self._around.doors  # it may run where our folder is not
+        return Request(
+            module=module,
+            arguments=tuple(arguments),
+            environment=environment,
+            ranks=self._wanted.ranks if self._is_job(name) else 1,
+            threads=self._wanted.threads if name == "brain" else 1,
+            mpi_arguments=self._wanted.mpi.arguments if self._is_job(name) else (),
+            hostfile=self._wanted.mpi.hostfile if self._is_job(name) else "",
+            log=str(log),
+            output="collect" if name == "engine" else "log",
+            about={"service": name, "wires": str(self._folder)},
+            niceness=niceness,
+        )
 
     def _is_job(self, name: str) -> bool:
         return name == "brain" and self._wanted.ranks > 1
 
-    def _environment(self, name: str) -> Mapping[str, str]:
-        threads = self._wanted.threads if name == "brain" else 1
-        crowded = self._wanted.ranks * self._wanted.threads + 1 > usable_cores()
+    def _local_environment(self, name: str) -> dict[str, str]:
+        crowded = self._around.brain.crowded(self._wanted)
+        job = mpi_job.environment(self._folder, crowded=crowded) if self._is_job(name) else {}
+        return {**job, **self._environment(name), "REAF_PARENT_PID": str(os.getpid())}
+
+    def _environment(self, name: str) -> dict[str, str]:
         return {
-            **(mpi_job.environment(self._folder, crowded=crowded) if self._is_job(name) else {}),
             "REAF_WIRES": str(self._folder),
-            "REAF_PARENT_PID": str(os.getpid()),
+            **({_DOORS: self._around.doors} if self._around.doors else {}),
             "PYTHONUNBUFFERED": "1",
             # Libraries that start a thread per core would fight with the brain for them.
-            "OMP_NUM_THREADS": str(threads),
+            "OMP_NUM_THREADS": str(self._wanted.threads if name == "brain" else 1),
             "OPENBLAS_NUM_THREADS": "1",
             "NUMBA_NUM_THREADS": "1",
-            **({"OMP_WAIT_POLICY": "passive"} if crowded else {}),
+            **({"OMP_WAIT_POLICY": "passive"} if self._around.brain.crowded(self._wanted) else {}),
         }
+
+    # --- watching ------------------------------------------------------------------------------------
 
     def _hear(self, peer: StepPeer) -> None:
         for parts in peer.receive():
@@ -182,54 +230,36 @@ class Launch:
                 if isinstance(frame, Welcome):
                     self._run_folder = frame.run_folder
 
-    def _newly_ended(self) -> list[Child]:
-        # wait4 tells what a process used. Nothing else may ask for its status (as Popen's own calls would).
-        ended = []
-        for child in self._children.values():
-            if child.alive:
-                pid, status, usage = os.wait4(child.process.pid, os.WNOHANG)
-                if pid:
-                    child.status = child.process.returncode = os.waitstatus_to_exitcode(status)
-                    ended.append(child)
-                    say(
-                        "ended",
-                        service=child.name,
-                        status=child.status,
-                        how=how_it_ended(child.status),
-                        peak_rss_mb=round(usage.ru_maxrss * 1024 / 1e6, 1),
-                    )
-        return ended
-
     def _report(self, child: Child, peer: StepPeer) -> None:
-        os.close(child.pidfd)
+        assert child.ending is not None
+        ending = child.ending
+        say("ended", service=child.name, status=ending.status, how=ending.how, peak_rss_mb=ending.peak_rss_mb)
         if child.name == "engine":
             self._pass_on_last_words(child)
-        elif self._children["engine"].alive:
+        elif self._children["engine"].ending is None:
             with contextlib.suppress(PeerLost):
                 peer.send(self._gone(child))
 
     def _gone(self, child: Child) -> Gone:
-        log = self._folder / f"{child.name}.log"
+        assert child.ending is not None
         if self._is_job(child.name):
             with contextlib.suppress(OSError):
-                how, code = mpi_job.how_it_ended(log.read_text(encoding="utf-8", errors="replace"))
+                how, code = mpi_job.how_it_ended(child.log.read_text(encoding="utf-8", errors="replace"))
                 if how:
                     return Gone(name=child.name, how=how, code=code)
-        how = how_it_ended(child.status or 0)
-        words = _last_words(log) if (child.status or 0) > 0 else ""
-        return Gone(name=child.name, how=f"{how}{words}")
+        return Gone(name=child.name, how=f"{child.ending.how}{child.ending.words}")
 
     def _pass_on_last_words(self, engine: Child) -> None:
-        assert engine.process.stdout is not None
-        for line in engine.process.stdout.read().splitlines():
+        assert engine.ending is not None
+        for line in engine.output().splitlines():
             with contextlib.suppress(ValueError, KeyError, TypeError):
                 said = json.loads(line)
                 say("failed", code=said["code"], text=said["text"])
                 return
-        if engine.status is not None and (engine.status < 0 or engine.status == ReafferenceError.exit_status):
+        status = engine.ending.status
+        if status < 0 or status == ReafferenceError.exit_status:
             # Killed, or an exception that nobody foresaw: it could not say anything itself.
-            words = _last_words(self._folder / "engine.log") if engine.status > 0 else ""
-            say("engine", how=how_it_ended(engine.status) + words)
+            say("engine", how=engine.ending.how + engine.ending.words)
 
     def _pass_on_wish_to_leave(self, peer: StepPeer) -> None:
         if self._leave.asked and not self._passed_on:
@@ -239,34 +269,30 @@ class Launch:
     def _hurry(self) -> None:
         """Once the engine has ended nobody has a reason to stay for long."""
         engine = self._children["engine"]
-        if engine.alive:
+        if engine.ending is None:
             return
-        now = time.monotonic()
+        status, now = engine.ending.status, time.monotonic()
         engine.asked_at = engine.asked_at or now
         for child in self._children.values():
-            if not child.alive:
+            if child.ending is not None:
                 continue
             in_order, after_fault = self._grace_of(child)
-            grace = after_fault if engine.status else in_order
-            if engine.status and engine.status < 0 and not child.asked_at:
+            grace = after_fault if status else in_order
+            if status < 0 and not child.asked_at:
                 grace = 0.0  # nobody will say bye to them any more
             if not child.asked_at and now - engine.asked_at >= grace:
                 child.asked_at = now
-                os.kill(child.process.pid, signal.SIGTERM)
+                child.send(signal.SIGTERM)
             patience = _KILL_AFTER_S if child.name != documents.RECORDER else 2.5
             if child.asked_at and now - child.asked_at >= patience:
-                os.kill(child.process.pid, signal.SIGKILL)
+                child.send(signal.SIGKILL)
 
     def _grace_of(self, child: Child) -> tuple[float, float]:
         """Seconds in order, and after a fault. A recorder that has nothing to close has no reason to stay either."""
         begun = bool(self._run_folder) and (Path(self._run_folder) / "recording.mcap").exists()
         return _GRACE_S[child.name] if child.name in _GRACE_S and begun else _GRACE_OTHERS_S
 
-    def _kill_all(self) -> None:
-        for child in self._children.values():
-            if child.alive:
-                child.process.kill()
-                child.process.wait()
+    # --- afterwards ----------------------------------------------------------------------------------
 
     def _keep_logs(self) -> None:
         """Move the logs to the recording, if there is one."""
@@ -279,66 +305,8 @@ class Launch:
                 shutil.move(log, target / "logs" / log.name)
 
     def _status(self) -> int:
-        status = self._children["engine"].status
-        return PeerLost.exit_status if status is None or status < 0 else status
-
-
-def check_mpi(wanted: Experiment) -> None:
-    """Raises BadExperiment if the brain shall be several processes and this machine cannot start them."""
-    if wanted.ranks == 1:
-        return
-    if wanted.mpi.hostfile and not Path(wanted.mpi.hostfile).is_file():
-        raise BadExperiment(f"brain.mpi.hostfile: there is no file {wanted.mpi.hostfile!r}")
-    missing = [
-        *(["mpiexec (Debian: apt install openmpi-bin)"] if shutil.which("mpiexec") is None else []),
-        *(["the package mpi4py (make venv)"] if importlib.util.find_spec("mpi4py") is None else []),
-    ]
-    if missing:
-        raise BadExperiment(
-            f"brain.ranks: a brain of {wanted.ranks} processes needs {' and '.join(missing)}, and NEST with MPI "
-            "(make nest-mpi); without them use threads (--ranks 1 --threads N)"
-        )
-
-
-def warnings(wanted: Experiment) -> list[str]:
-    """What a person should know before such a run."""
-    return [*_of_state_machines(wanted.folder), *_of_cores(wanted)]
-
-
-def _of_state_machines(folder: Path) -> list[str]:
-    names = [path.stem for path in sorted((folder / "state_machines").glob("*.py"))]
-    return [f"state machines are kept with the experiment and not run: {', '.join(names)}"] if names else []
-
-
-def _of_cores(wanted: Experiment) -> list[str]:
-    cores, ranks, threads = usable_cores(), wanted.ranks, wanted.threads
-    if ranks * threads <= cores or wanted.mpi.hostfile:
-        return []
-    asked = f"{threads} threads" if ranks == 1 else f"{ranks} ranks of {threads} thread{'s' if threads > 1 else ''}"
-    better = f"--threads {cores}" if ranks == 1 else f"--ranks {min(ranks, cores)} --threads {max(1, cores // ranks)}"
-    return [
-        f"the brain asks for {asked}, but this machine has {cores} core{'s' if cores > 1 else ''}: its threads take "
-        f"turns and wait without spinning, so steps will be slower than with {better}"
-    ]
-
-
-def how_it_ended(status: int) -> str:
-    """An exit status in words."""
-    if status >= 0:
-        return f"its process ended with status {status}"
-    name = signal.Signals(-status).name if -status in set(signal.Signals) else str(-status)
-    return f"its process was killed by {name}"
-
-
-def _last_words(log: Path) -> str:
-    """The last line of a log, for the sentence about its end."""
-    with contextlib.suppress(OSError):
-        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        if lines:
-            with contextlib.suppress(ValueError, TypeError, AttributeError):
-                return f" ({json.loads(lines[-1]).get('text', lines[-1])})"
-            return f" ({lines[-1][:300]})"
-    return ""
+        ending = self._children["engine"].ending
+        return PeerLost.exit_status if ending is None or ending.status < 0 else ending.status
 
 
 if __name__ == "__main__":

@@ -59,7 +59,8 @@ from reafference.frames import (
     Welcome,
 )
 from reafference.process import Leave
-from reafference.sockets import BusOut, PulseHost, Sender, StepHost, TapOut, Waiting, Wires
+from reafference.pulse import PulseHost
+from reafference.sockets import BusOut, Sender, StepHost, TapOut, Waiting, Wires
 from reafference.topics import parsed
 
 from . import barrier as b
@@ -105,14 +106,17 @@ class Loop:
         log: Any,
         *,
         autostart: bool = True,
+        doors: Addresses | None = None,
     ) -> None:
         self._experiment, self._script, self._addresses = experiment, functions, addresses
+        self._doors = doors
         self._folder = self._first_folder = folder
         self._leave, self._log = leave, log
         record = experiment.document.record
         self._sender = Sender("engine", documents.new_run_id())
-        self._host = StepHost(wires, addresses.step, self._sender)
-        self._pulse = PulseHost(wires, addresses.pulse_beat, addresses.pulse_echo, self._sender)
+        self._host = StepHost(wires, addresses.step, self._sender, doors.step if doors else "")
+        beside = (doors.pulse_beat, doors.pulse_echo) if doors else ("", "")
+        self._pulse = PulseHost(wires, addresses.pulse_beat, addresses.pulse_echo, self._sender, beside)
         tap = TapOut(wires, addresses.tap) if record.enabled else None
         self._publisher = Publisher(self._sender, BusOut(wires, addresses.bus_in), tap)
         self._waiting = Waiting(self._host, self._pulse)
@@ -335,7 +339,8 @@ class Loop:
             self._pulse.watch(echo)
 
     def _welcome_frame(self, name: str, *, with_pulse: bool) -> Welcome:
-        where, record = self._addresses, self._experiment.document.record
+        record = self._experiment.document.record
+        where = self._doors if self._doors and self._host.by_door(name) else self._addresses
         return Welcome(
             run=self._sender.run,
             version=self._versions[name],
@@ -646,11 +651,23 @@ class Loop:
     # --- edits --------------------------------------------------------------------------------------
 
     def _ordered(self, by: str, order: Order) -> Iterator[b.Event]:
-        if order.what == "reset" and order.scope in PARTICIPANTS:
+        if order.what == "tell":
+            self._tell_again(by)
+        elif order.what == "reset" and order.scope in PARTICIPANTS:
             yield from self._wished(by, Edit(id=0, to=order.scope, what="reset"))
             self._send(by, self._state_note())
         else:
             yield b.Ordered(order.what, by, _steps_of(order))
+
+    def _tell_again(self, by: str) -> None:
+        """Show an operator who comes late what the bus has told; to the bus, and to the recorder, it is told once."""
+        note = self._state_note()
+        try:
+            for packed in self._publisher.told():
+                self._host.send_packed(by, packed)
+            self._host.send(by, replace(note, facts={**note.facts, "told": True}))
+        except PeerLost as error:
+            self._log.info("not delivered", peer=by, kind="tell", text=error.text)
 
     def _wished(self, by: str, edit: Edit) -> Iterator[b.Event]:
         """An operator wants an edit: it waits for its turn, or cannot be."""

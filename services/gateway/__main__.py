@@ -45,7 +45,14 @@ def main() -> int:
         config = ServiceConfig.load("gateway", os.environ)
         die_with(config.parent_pid)
         log = logs.configure("gateway", config.log_level)
-        proxy = BusProxy(config.addresses.bus_in, config.addresses.bus_out, insecure=config.insecure)
+        where, doors = config.addresses, config.doors
+        proxy = BusProxy(
+            where.bus_in,
+            where.bus_out,
+            insecure=config.insecure,
+            keys=config.ring(),
+            doors=(doors.bus_in, doors.bus_out) if doors else ("", ""),
+        )
         try:
             asyncio.run(_serve(config, proxy, private=given.private))
         finally:

@@ -1,6 +1,7 @@
 """The server of `reaf serve`: experiments, people, simulations and the page behind one door."""
 
 import contextlib
+import functools
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -11,22 +12,36 @@ from fastapi.responses import JSONResponse
 from reafference import __version__, jsontext
 
 from . import (
+    job_experiment,
     nest_look,
     pages,
     playback,
     problems,
+    rest_copies,
     rest_experiments,
+    rest_images,
+    rest_jobs,
     rest_people,
     rest_simulations,
     stream,
     virtual_coach,
 )
 from .doors import API, with_pages
+from .forward import Forward
 from .guard import Guard
 from .house import Gateway
 from .problems import MEDIA_TYPE, ProblemBody
 
-ROUTERS = (rest_people.router, rest_experiments.router, rest_simulations.router, stream.router, playback.router)
+ROUTERS = (
+    rest_people.router,
+    rest_experiments.router,
+    rest_simulations.router,
+    rest_copies.router,
+    rest_jobs.router,
+    rest_images.router,
+    stream.router,
+    playback.router,
+)
 
 
 class Json(JSONResponse):
@@ -41,9 +56,16 @@ def make_server(gateway: Gateway) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
+        await gateway.simulations.take_up()
+        gateway.cluster.on_serving = functools.partial(job_experiment.launch, gateway)
+        gateway.cluster.listen(gateway.job_servers.reconcile)
+        gateway.cluster.open()
+        gateway.job_servers.open()
         try:
             yield
         finally:
+            await gateway.cluster.close()
+            await gateway.job_servers.close()
             gateway.tools.close()
             await gateway.simulations.close()
 
@@ -65,6 +87,7 @@ def make_server(gateway: Gateway) -> FastAPI:
     app.router.routes.extend(nest_look.routes_of_simulations())
     app.include_router(pages.router_of(gateway.web))
     app.openapi = lambda: described(app)  # type: ignore[method-assign]
+    app.add_middleware(Forward, gateway=gateway)
     app.add_middleware(Guard, known=gateway.people, hosts=gateway.hosts, doors=with_pages(gateway.origins))
     return app
 

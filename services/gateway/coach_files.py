@@ -65,16 +65,16 @@ def uuid_of(experiment: str, path: str) -> str:
 @router.get("/experiment/{id}/files/{kind}")
 def list_run_files(id: str, kind: Kind, gateway: House, person: Reader) -> list[dict[str, Any]]:
     """The files of all runs; of one that goes on, what it has written so far."""
-    folder = gateway.storage.folder(id)
+    held = gateway.storage.held(id)
     return [
         {"uuid": file.uuid(id), "name": file.name, "folder": file.folder, "size": file.size}
-        for file in run_files(folder, kind)
+        for file in run_files(held, kind)
     ]
 
 
-def run_files(folder: Path, kind: Kind) -> Iterator[RunFile]:
-    """The files of the runs of the experiment in `folder`, the oldest first."""
-    for run in runs_in(folder / "recordings"):
+def run_files(held: Path, kind: Kind) -> Iterator[RunFile]:
+    """The files of the runs of an experiment, whose recordings are in the folder `held`, the oldest first."""
+    for run in runs_in(held):
         into = _FOLDERS[kind] + sortable(run.name)
         if kind == "csv":
             for name, path in tables_of(run):
@@ -84,11 +84,11 @@ def run_files(folder: Path, kind: Kind) -> Iterator[RunFile]:
                 yield RunFile(name, into, run, None)
 
 
-def run_file(folder: Path, experiment: str, key: str) -> RunFile | None:
+def run_file(held: Path, experiment: str, key: str) -> RunFile | None:
     """The file of a run with this key; None if it is that of no such file."""
     if not is_uuid(key):
         return None
-    files = (file for kind in _KINDS for file in run_files(folder, kind))
+    files = (file for kind in _KINDS for file in run_files(held, kind))
     return next((file for file in files if file.uuid(experiment) == key), None)
 
 

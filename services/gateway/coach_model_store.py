@@ -49,7 +49,7 @@ class Models:
 
     def __init__(self, home: Path) -> None:
         self._root = home / "models"
-        self._incoming = home / ".incoming"
+        self._incoming = self._root / ".incoming"
 
     def all(self, kind: Kind) -> list[Model]:
         """The shipped ones, then those of users, by name."""
@@ -60,6 +60,7 @@ class Models:
 
         `instead` puts it in the place of an older one. Raises Problem, and leaves nothing behind, where it cannot be.
         """
+        self._incoming.mkdir(parents=True, exist_ok=True, mode=0o700)
         folder = Path(tempfile.mkdtemp(dir=self._incoming))
         try:
             archive.unpack(zipped, folder, tidying=True)
@@ -124,6 +125,7 @@ class Models:
 
     def _discard(self, folder: Path) -> None:
         """Out of sight first, which is one step, then away."""
+        self._incoming.mkdir(parents=True, exist_ok=True, mode=0o700)
         away = self._incoming / secrets.token_hex(8)
         os.rename(folder, away)
         shutil.rmtree(away, ignore_errors=True)

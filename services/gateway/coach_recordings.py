@@ -10,9 +10,8 @@ FOLDER = "recordings"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_. +:-]{0,119}")
 
 
-def kept_in(experiment: Path) -> list[Path]:
-    """The files that are kept of the recordings of the experiment in this folder, by name."""
-    folder = experiment / FOLDER
+def kept_in(folder: Path) -> list[Path]:
+    """The files that are kept in the folder with the recordings of an experiment, by name."""
     if not folder.is_dir():
         return []
     return sorted(
@@ -20,14 +19,14 @@ def kept_in(experiment: Path) -> list[Path]:
     )
 
 
-def paths_in(experiment: Path) -> list[str]:
+def paths_in(folder: Path) -> list[str]:
     """Their paths in the experiment."""
-    return [f"{FOLDER}/{file.name}" for file in kept_in(experiment)]
+    return [f"{FOLDER}/{file.name}" for file in kept_in(folder)]
 
 
-def kept(experiment: Path, path: str) -> Path | None:
+def kept(folder: Path, path: str) -> Path | None:
     """The one at this path of the experiment; None if there is none."""
-    return next((file for file in kept_in(experiment) if f"{FOLDER}/{file.name}" == path), None)
+    return next((file for file in kept_in(folder) if f"{FOLDER}/{file.name}" == path), None)
 
 
 def is_note(path: str) -> bool:
@@ -36,10 +35,10 @@ def is_note(path: str) -> bool:
     return folder == FOLDER and name.endswith(".txt") and _NAME.fullmatch(name) is not None
 
 
-def keep_note(experiment: Path, path: str, data: bytes) -> None:
+def keep_note(folder: Path, path: str, data: bytes) -> None:
     """Write a note on a recording; raises Problem for what is too large, or no text."""
     check_bytes(path, data)
-    (experiment / FOLDER).mkdir(exist_ok=True)
-    if len(kept_in(experiment)) >= MOST_FILES:
+    folder.mkdir(exist_ok=True)
+    if len(kept_in(folder)) >= MOST_FILES:
         raise Problem(413, "too_large", f"there are {MOST_FILES} files of recordings: delete some")
-    replace_file(experiment / path, data)
+    replace_file(folder / path.partition("/")[2], data)

@@ -107,7 +107,7 @@ def list_files(id: Id, gateway: House, person: Reader) -> list[dict[str, Any]]:
     """The files of an experiment, and what was kept of its recordings."""
     storage = gateway.storage
     found = [(file.path, file.bytes, file.changed_at) for file in storage.files(id)]
-    for path in coach_recordings.kept_in(storage.folder(id)):
+    for path in coach_recordings.kept_in(storage.held(id)):
         state = path.stat()
         changed = datetime.fromtimestamp(state.st_mtime, UTC).isoformat(timespec="milliseconds")
         found.append((f"recordings/{path.name}", state.st_size, changed))
@@ -120,13 +120,13 @@ def list_files(id: Id, gateway: House, person: Reader) -> list[dict[str, Any]]:
 @router.get("/storage/{id}/{name:path}")
 def get_file(id: Id, name: str, gateway: House, person: Reader, byname: ByName = False) -> Response:
     """The bytes of a file, by its key or by its path."""
-    folder = gateway.storage.folder(id)
-    file = None if byname else run_file(folder, id, name)
+    held = gateway.storage.held(id)
+    file = None if byname else run_file(held, id, name)
     if file is not None:
         return _of_run(file)
     path = name if byname else _path_of(gateway, id, name)
     headers = {"uuid": uuid_of(id, path)}
-    kept = coach_recordings.kept(folder, path)
+    kept = coach_recordings.kept(held, path)
     if kept is not None:
         return FileSoFar(kept, media_type=_media_type(path), headers=headers)
     return Response(gateway.storage.read(id, path).data, media_type=_media_type(path), headers=headers)
@@ -143,7 +143,7 @@ def _path_of(gateway: Gateway, id: str, key: str) -> str:
     if not is_uuid(key):
         return key
     own = [file.path for file in gateway.storage.files(id)]
-    kept = coach_recordings.paths_in(gateway.storage.folder(id))
+    kept = coach_recordings.paths_in(gateway.storage.held(id))
     return next((path for path in (*own, *kept) if uuid_of(id, path) == key), key)
 
 
@@ -159,7 +159,7 @@ async def put_file(
     if is_text(name):
         data = text_of(data).encode("utf-8")
     if coach_recordings.is_note(name):
-        await run_in_threadpool(coach_recordings.keep_note, storage.folder(id), name, data)
+        await run_in_threadpool(coach_recordings.keep_note, storage.held(id), name, data)
     else:
         await run_in_threadpool(storage.write, id, name, data)
     return {"uuid": uuid_of(id, name), "name": name}
@@ -168,11 +168,11 @@ async def put_file(
 @router.delete("/storage/{id}/{name:path}")
 def delete_file(id: Owned, name: str, gateway: House, byname: ByName = False) -> Response:
     """Delete a file."""
-    folder = gateway.storage.folder(id)
-    if not byname and run_file(folder, id, name) is not None:
+    held = gateway.storage.held(id)
+    if not byname and run_file(held, id, name) is not None:
         raise Problem(409, "conflict", "files of runs go with their runs")
     path = name if byname else _path_of(gateway, id, name)
-    kept = coach_recordings.kept(folder, path)
+    kept = coach_recordings.kept(held, path)
     if kept is not None:
         kept.unlink(missing_ok=True)
     else:

@@ -94,6 +94,8 @@ class Door:
 def _own_sizes(method: str, path: str) -> int:
     if method == "POST" and path == "/api/experiments/upload":
         return MOST_ZIP_BYTES
+    if method == "PUT" and path.startswith("/api/copies/"):
+        return MOST_ZIP_BYTES
     if method == "PUT" and path.startswith("/api/experiments/") and "/files/" in path:
         return MOST_FILE_BYTES
     return MOST_BODY_BYTES

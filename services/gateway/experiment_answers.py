@@ -141,11 +141,7 @@ class Server(BaseModel):
     busy: int
     cores: int
     memory_gb: float
-
-
-class Job(BaseModel):
-    """A job of a cluster."""
-
-    id: str
-    title: str
-    state: str
+    kind: Literal["local", "containers", "job"] = "local"
+    ready: Annotated[bool, Field(description="whether it can launch one, if a place is free")] = True
+    text: Annotated[str, Field(description="why it is not ready, and what is done about that")] = ""
+    images: Annotated[list[str], Field(description="the image versions that can be chosen there")] = []

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from . import people
 from .doors import API, DOORS, Door, as_problem, door_of
-from .people import PERSON, People
+from .people import PERSON, SPEAKS_FOR, People
 from .problems import Problem
 from .storage import MIB
 
@@ -98,7 +98,7 @@ class Guard:
         method, path = scope["method"], scope["path"]
         if path not in door.open_to_all:
             secret = door.secret_of(HTTPConnection(scope))
-            person = self._people.find(secret)
+            person = self._people.meant(self._people.find(secret), headers.get(SPEAKS_FOR, ""))
             if person is None:
                 raise people.unauthorized(secret or headers.get("authorization", ""), door.how)
             if not person.edits and not door.viewer_may(method, path):

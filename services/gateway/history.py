@@ -111,6 +111,15 @@ class History:
         ring.add(frame)
         return frame
 
+    def knows(self, parts: Sequence[bytes]) -> bool:
+        """Whether this frame of the present run, or one that came after it on its topic, is known already."""
+        try:
+            topic, place = parsed(parts[0]), codec.place(parts)
+        except (ReafferenceError, IndexError):
+            return False
+        newest = self.newest(topic.name) if topic.run == self.run else None
+        return newest is not None and place.seq <= newest.place.seq
+
     def names(self) -> list[str]:
         """The topics on which something has come in this run."""
         return list(self._rings)

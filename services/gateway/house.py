@@ -1,11 +1,15 @@
 """What all routes of the server stand on."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from .cluster import Cluster
+from .job_servers import JobServers, no_jobs
 from .nest_face import LOCAL_PAGES
 from .pages import Web
 from .people import People
 from .recorded_frames import Playing
+from .serving_job import ServingJob
 from .simulations import Simulations
 from .storage import Storage
 from .templates import Templates
@@ -15,7 +19,7 @@ from .tools import Tools
 @dataclass(slots=True)
 class Gateway:
     """All that routes need; they find it as `request.app.state.gateway`. `hosts`: further names of this server.
-    `origins`: pages elsewhere that may look at kernels."""
+    `origins`: pages elsewhere that may look at kernels. `serving`: the jobs of the cluster that serve now."""
 
     people: People
     storage: Storage
@@ -26,3 +30,9 @@ class Gateway:
     hosts: tuple[str, ...] = ()
     origins: tuple[str, ...] = LOCAL_PAGES
     playing: Playing = field(default_factory=Playing)
+    cluster: Cluster = field(default_factory=Cluster)
+    serving: Callable[[], Sequence[ServingJob]] = no_jobs
+    job_servers: JobServers = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.job_servers = JobServers(self.storage, self.tools, self.serving)

@@ -40,6 +40,8 @@ class LaunchWish(BaseModel):
     start: bool = False
     cprofile: bool = Field(False, description="run the engine under Python's cProfile")
     name: str | None = Field(None, max_length=80)
+    server: str = Field("local", max_length=80, description="one of GET servers")
+    image: str = Field("", max_length=128, description="the image version, where the server lets one choose")
 
 
 def arguments(wish: LaunchWish, folder: Path, recording: Path) -> list[str]:

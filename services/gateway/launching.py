@@ -1,4 +1,4 @@
-"""Starts the launcher of a run and sees that nothing of it is left behind."""
+"""Starts the launcher of a run, here or at a stand, and sees that nothing of it is left behind."""
 
 import asyncio
 import contextlib
@@ -10,7 +10,9 @@ import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+
+MODULE = "services.engine.launch_bare"
 
 _LONGEST_LINE = 1 << 20
 _NICE = 5
@@ -50,8 +52,36 @@ class Starter:
         self._thread.shutdown(wait=False)
 
 
-class Launched:
-    """A launcher that runs, and the services it has told of."""
+class Launched(Protocol):
+    """A launcher that runs, and what it tells. `kept`: it goes on when this server ends, and can be found again."""
+
+    kept: bool
+
+    def events(self) -> AsyncIterator[dict[str, Any]]:
+        """What the launcher says, until it says nothing any more."""
+        ...
+
+    async def wait(self, seconds: float | None = None) -> int | None:
+        """The exit status of the launcher; None if it has not ended within so many seconds."""
+        ...
+
+    def terminate(self) -> None:
+        """Ask the launcher to end the run."""
+        ...
+
+    def kill(self) -> None:
+        """End everything at once."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it."""
+        ...
+
+
+class LocalLaunched:
+    """A launcher that is our child, and the services it has told of. It never outlives us."""
+
+    kept = False
 
     def __init__(self, process: "subprocess.Popen[bytes]") -> None:
         self._process = process
@@ -61,15 +91,10 @@ class Launched:
         asyncio.get_running_loop().add_reader(self._pidfd, self._ended.set)
 
     @classmethod
-    async def launch(cls, starter: Starter, arguments: Sequence[str]) -> "Launched":
+    async def launch(cls, starter: Starter, arguments: Sequence[str]) -> "LocalLaunched":
         """Start a launcher with these arguments; it leaves the bus to us."""
         environment = {**os.environ, "REAF_PARENT_PID": str(os.getpid())}
-        command = [sys.executable, "-m", "services.engine.launch_bare", *arguments]
-        return cls(await starter.start(command, environment))
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
+        return cls(await starter.start([sys.executable, "-m", MODULE, *arguments], environment))
 
     async def events(self) -> AsyncIterator[dict[str, Any]]:
         """What the launcher says, line by line, until it says nothing any more."""
@@ -126,9 +151,9 @@ class Launched:
             signal.pidfd_send_signal(handle, number)
 
 
-def folder_of(event: Mapping[str, Any]) -> Path | None:
-    """The folder of the wires, if the event tells of it."""
+def folder_of(event: Mapping[str, Any]) -> tuple[Path, str] | None:
+    """The folder of the wires, and the address of its doors or nothing, if the event tells of them."""
     match event:
         case {"event": "wires", "folder": str(folder)}:
-            return Path(folder)
+            return Path(folder), str(event.get("doors", ""))
     return None

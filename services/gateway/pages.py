@@ -16,6 +16,8 @@ from fastapi import APIRouter, Request, Response
 from .problems import Problem
 
 WEB = Path(__file__).parent / "web"
+_DOCUMENTS = (Path(__file__).parent / "CLUSTER.md",)
+"""What the page links to: found below docs/, where they are installed."""
 
 _TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -84,7 +86,8 @@ class Web:
 
     def _files(self) -> list[tuple[str, Path]]:
         found = [file for file in self._folder.rglob("*") if file.is_file() and file.suffix in _TYPES]
-        return sorted((file.relative_to(self._folder).as_posix(), file) for file in found)
+        documents = [(f"docs/{file.name}", file) for file in _DOCUMENTS if file.is_file()]
+        return sorted([*((file.relative_to(self._folder).as_posix(), file) for file in found), *documents])
 
     def _asset(self, path: str, data: bytes) -> Asset:
         suffix = Path(path).suffix

@@ -15,7 +15,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
+from urllib.parse import quote, unquote
 
 from fastapi import Depends, Request, Security, WebSocket
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -29,7 +30,13 @@ MOST_TOKENS = 1000
 PERSON = "reafference.person"
 """Where the guard leaves the Person in the scope of a request."""
 
+SPEAKS_FOR = "reafference-for"
+"""The header in which a site says to the gateway of a job for whom it speaks: see `Person.as_header`."""
+
 _SUBPROTOCOL = "bearer."
+_GIVEN = "given"
+"""The id of the token that was given in a file."""
+_SHORTEST_GIVEN = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +45,19 @@ class Person:
 
     name: str
     role: Role
+
+    @classmethod
+    def of_header(cls, said: str) -> "Person | None":
+        """The inverse of `as_header`; None for anything else."""
+        role, _, name = said.partition(":")
+        if not name or len(name) > 1000 or role not in get_args(Role):
+            return None
+        return cls(unquote(name), role)  # type: ignore[arg-type]
+
+    @property
+    def as_header(self) -> str:
+        """Who this is, for the header SPEAKS_FOR."""
+        return f"{self.role}:{quote(self.name, safe='')}"
 
     @property
     def edits(self) -> bool:
@@ -66,10 +86,14 @@ class Token:
 
 
 class People:
-    """The tokens of one server, kept in `path`. Safe to use from several threads."""
+    """The tokens of one server, kept in `path`. Safe to use from several threads.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    To the gateway of a job (`of_job`) all come through their site. Its token, an administrator's, may speak for each of
+    them.
+    """
+
+    def __init__(self, path: Path, *, of_job: bool = False) -> None:
+        self._path, self.of_job = path, of_job
         self._lock = threading.Lock()
         self._tokens = _read(path)
 
@@ -97,6 +121,12 @@ class People:
                 found = Person(token.name, token.role)
         return found
 
+    def meant(self, person: Person | None, said: str) -> Person | None:
+        """For whom `person` speaks, who has said this in the header SPEAKS_FOR; None if that cannot be understood."""
+        if person is None or not said or not self.of_job or person.role != "admin":
+            return person
+        return Person.of_header(said)
+
     def all(self) -> list[Token]:
         """All tokens, oldest first."""
         return sorted(self._tokens.values(), key=lambda token: token.created_at)
@@ -111,6 +141,25 @@ class People:
                 raise Problem(409, "conflict", f"there are {MOST_TOKENS} tokens: revoke some")
             self._keep(self._tokens | {token.id: token})
         return token, secret
+
+    def admit(self, path: Path) -> None:
+        """Know the administrator by the token in a file; the one that an earlier such file held is forgotten.
+
+        Raises BadExperiment if the file cannot be read, or if what it holds could be guessed.
+        """
+        try:
+            secret = path.read_text(encoding="utf-8").strip()
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or "it is no text"
+            raise BadExperiment(f"the token in {path} cannot be read: {reason}") from None
+        if len(secret) < _SHORTEST_GIVEN or len(secret.split()) != 1:
+            raise BadExperiment(
+                f"{path} must hold one word of {_SHORTEST_GIVEN} characters or more (openssl rand -hex 32 makes one)"
+            )
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        with self._lock:
+            if self.find(secret) != Person("admin", "admin"):
+                self._keep(self._tokens | {_GIVEN: Token(_GIVEN, "admin", "admin", now, _hash(secret))})
 
     def revoke(self, id: str) -> None:
         """Raises Problem 404 if there is no such token, 409 if nobody could make another one then."""
@@ -170,7 +219,8 @@ def person_of_socket(websocket: WebSocket) -> Person | None:
     secrets_ = [word.removeprefix(_SUBPROTOCOL) for word in words if word.startswith(_SUBPROTOCOL)]
     if secrets_:
         return people.find(secrets_[0])
-    return identify(people, websocket.headers.get("authorization", ""))
+    found = identify(people, websocket.headers.get("authorization", ""))
+    return people.meant(found, websocket.headers.get(SPEAKS_FOR, ""))
 
 
 _bearer = HTTPBearer(auto_error=False, description="The token that `reaf serve` printed, or one made with it.")

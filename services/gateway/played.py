@@ -34,14 +34,14 @@ _CLOCK, _FUNCTIONS = "engine/clock", "engine/functions"
 _ONLY = "a recording is played here: it can be started, paused, stopped and reset as a whole, but not be changed"
 
 
-def found_in(experiment: Path, wish: str) -> Path:
-    """The recording that is meant by a path or a name: a run folder or a zip file in `recordings`.
+def found_in(recordings: Path, wish: str) -> Path:
+    """The recording that is meant by a path or a name: a run folder or a zip file among those of an experiment.
 
     Raises Problem 404 if there is none.
     """
     name = wish.replace("\\", "/").rstrip("/").rpartition("/")[2]
     for one in (name, f"{name}.zip"):
-        place = experiment / "recordings" / one
+        place = recordings / one
         whole = (place / RECORDING).is_file() if place.is_dir() else place.suffix == ".zip" and place.is_file()
         if whole and not one.startswith(".") and not place.is_symlink():
             return place

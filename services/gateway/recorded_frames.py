@@ -1,11 +1,8 @@
 """The frames of a recording, from the recorder's own tool, step by step and from any moment on."""
 
 import asyncio
-import contextlib
 import json
-import os
 import struct
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,23 +11,22 @@ from reafference import codec
 from reafference.errors import BadFrame
 
 from .problems import Problem
+from .reading import Reading
 
 Parts = list[bytes]
 
-_MODULE = "services.recorder"
 _ANSWER_S = 60.0
 _LENGTH = struct.Struct(">I")
 _LONGEST = 512 * 1024 * 1024
 _BUFFER = 1024 * 1024
-_MOST_WORDS = 2000
 _KEPT_MARK = 0
 
 
 class RecordedFrames:
     """The tool, and how far it was read. `kept` are the frames that came first; the last commit mark leads them."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
         self._mark = _KEPT_MARK
         self._over = False
         self.kept: list[Parts] = []
@@ -38,15 +34,7 @@ class RecordedFrames:
     @classmethod
     async def open(cls, recording: Path) -> "RecordedFrames":
         """Raises Problem with the recorder's sentence if there is nothing to play."""
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", _MODULE, "frames", str(recording)),
-            env={**os.environ, "REAF_PARENT_PID": str(os.getpid())},
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            limit=_BUFFER,
-        )
-        opened = cls(process)
+        opened = cls(await Reading.open(["frames", str(recording)], limit=_BUFFER))
         try:
             while (batch := await opened.step()) is not None:
                 opened.kept += batch
@@ -57,11 +45,10 @@ class RecordedFrames:
 
     def seek(self, since_ns: int) -> None:
         """From now on `step` gives the steps that end after this time."""
-        assert self._process.stdin is not None
         self._mark += 1
         self._over = False
         line = json.dumps({"mark": self._mark, "since_ns": since_ns})
-        self._process.stdin.write(line.encode() + b"\n")
+        self._reading.write(line.encode() + b"\n")
 
     async def step(self) -> list[Parts] | None:
         """The frames of the next step; None when there is none any more. Raises Problem if they cannot be had."""
@@ -76,36 +63,22 @@ class RecordedFrames:
 
     async def close(self) -> None:
         """End the tool."""
-        if self._process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        await self._process.communicate()  # the pipes close only when nothing is left in them
+        await self._reading.close()
 
     async def _batch(self) -> tuple[int, list[Parts]]:
-        assert self._process.stdout is not None
+        output = self._reading.output
         try:
             async with asyncio.timeout(_ANSWER_S):
-                (length,) = _LENGTH.unpack(await self._process.stdout.readexactly(_LENGTH.size))
+                (length,) = _LENGTH.unpack(await output.readexactly(_LENGTH.size))
                 if length > _LONGEST:
                     raise Problem(500, "internal", f"a step of the recording has {length} bytes: too many to play")
-                return codec.open_batch(await self._process.stdout.readexactly(length))
+                return codec.open_batch(await output.readexactly(length))
         except TimeoutError:
             raise Problem(504, "peer_late", "the recording could not be read in time") from None
         except asyncio.IncompleteReadError:
-            raise Problem(409, "bad_experiment", await self._last_words()) from None
+            raise Problem(409, "bad_experiment", await self._reading.last_words("the recording broke off")) from None
         except BadFrame as error:
             raise Problem(500, "internal", error.text) from None
-
-    async def _last_words(self) -> str:
-        assert self._process.stderr is not None
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_ANSWER_S):
-                words = await self._process.stderr.read(_MOST_WORDS)
-                lines = words.decode("utf-8", errors="replace").strip().splitlines()
-                return lines[-1].removeprefix("reaf: ") if lines else "the recording broke off"
-        return "the recording broke off"
 
 
 class Playing:

@@ -1,4 +1,4 @@
-"""REST: templates, experiments, their files, checks and recordings; servers and jobs."""
+"""REST: templates, experiments, their files, checks and recordings; servers."""
 
 import json
 from datetime import UTC, datetime
@@ -22,7 +22,6 @@ from .experiment_answers import (
     FileShown,
     FileWritten,
     Found,
-    Job,
     LastRun,
     Limit,
     Name,
@@ -37,6 +36,7 @@ from .house import Gateway
 from .people import Editor, Person, Reader
 from .problems import Problem, not_found
 from .receiving import received_file, received_zip
+from .rest_images import container_server
 from .sending import FileSoFar
 from .storage import FILE, changed_ns, files_in, is_text, most_bytes, read_in
 from .tools import Tools
@@ -148,6 +148,7 @@ def rename_experiment(id: str, wish: NameWish, request: Request, person: Editor)
 async def delete_experiment(id: str, request: Request, person: Editor) -> Response:
     """Delete it with its recordings."""
     await run_in_threadpool(_own, request, person, id)
+    await _gateway(request).job_servers.look()
     _must_rest(request, id)
     await run_in_threadpool(_gateway(request).storage.delete, id)
     return Response(status_code=204)
@@ -172,7 +173,7 @@ def get_picture(id: str, request: Request, person: Reader) -> Response:
     """What its last run looked like; else the picture of its own or of its template, else a drawing of its parts."""
     gateway = _gateway(request)
     folder = gateway.storage.folder(id)
-    held = folder / "recordings"
+    held = gateway.storage.held(id)
     drawn = [held / rec / recordings.OVERVIEW for rec in recordings.ids_in(held)]
     template = _template_of(request, id)
     known = [folder / _OWN_PICTURE, *([template / _OWN_PICTURE] if template else [])]
@@ -237,7 +238,7 @@ def check_experiment(id: str, request: Request, person: Editor) -> Checked:
 @router.get("/experiments/{id}/recordings")
 def list_recordings(id: str, request: Request, person: Reader) -> list[RecordingShown]:
     """Its recordings, newest first."""
-    held = _gateway(request).storage.folder(id) / "recordings"
+    held = _gateway(request).storage.held(id)
     return [_recording(held / rec) for rec in recordings.ids_in(held)]
 
 
@@ -287,23 +288,24 @@ def get_recording_file(id: str, rec: str, path: str, request: Request, person: R
 @router.get("/servers")
 async def list_servers(request: Request, person: Reader) -> list[Server]:
     """Where a simulation can run."""
-    simulations = _gateway(request).simulations
+    gateway = _gateway(request)
+    simulations = gateway.simulations
+    cores, memory_gb = usable_cores(), round(_memory_bytes() / 1e9, 1)
+    silent = await run_in_threadpool(simulations.stands.silent)
     return [
         Server(
-            id="local",
+            id=simulations.server,
             title="This machine",
             places=simulations.places,
             busy=simulations.busy,
-            cores=usable_cores(),
-            memory_gb=round(_memory_bytes() / 1e9, 1),
-        )
+            cores=cores,
+            memory_gb=memory_gb,
+            ready=not silent,
+            text="; ".join(silent),
+        ),
+        *await container_server(simulations, cores, memory_gb),
+        *await gateway.job_servers.servers(),
     ]
-
-
-@router.get("/jobs")
-def list_jobs(request: Request, person: Reader) -> list[Job]:
-    """Jobs of the cluster; there is none yet."""
-    return []
 
 
 def _ask(tools: Tools, room: str, folder: Path) -> list[dict[str, Any]]:
@@ -331,13 +333,15 @@ def _must_rest(request: Request, id: str, rec: str | None = None) -> None:
     for simulation in _gateway(request).simulations.running(id):
         if rec is None or (simulation.recording and simulation.recording.name == rec):
             raise Problem(409, "conflict", f"the simulation {simulation.id} uses it: stop that first")
+    if rec is None and (running := _gateway(request).job_servers.running(id)):
+        raise Problem(409, "conflict", f"the simulation {running[0]} uses it: stop that first")
 
 
 def _experiment(request: Request, id: str) -> Experiment:
     storage = _gateway(request).storage
     folder, about = storage.folder(id), storage.about(id)
     card = card_of(folder, _template_of(request, id))
-    held = [recordings.recording_in(folder / "recordings" / rec) for rec in recordings.ids_in(folder / "recordings")]
+    held = [recordings.recording_in(storage.held(id) / rec) for rec in recordings.ids_in(storage.held(id))]
     return Experiment(
         id=id,
         name=about.name,

@@ -13,8 +13,9 @@ from reafference.errors import BadExperiment, OutOfOrder
 from reafference.frames import Change, Frame, Message
 
 from . import answers as a
-from . import brain_file, service_log, transfer_file
+from . import brain_file, remote_launch, service_log, transfer_file
 from .as_json import listed, numbers
+from .house import Gateway
 from .launch_wish import LaunchWish
 from .people import Editor, Person, Reader, editor, reader
 from .problems import Problem, not_found
@@ -65,6 +66,12 @@ def steered(request: Request, sid: str, person: Annotated[Person, Depends(editor
     return simulation
 
 
+def house(request: Request) -> Gateway:
+    found: Gateway = request.app.state.gateway
+    return found
+
+
+House = Annotated[Gateway, Depends(house)]
 All = Annotated[Simulations, Depends(simulations)]
 Stored = Annotated[Storage, Depends(storage)]
 Seen = Annotated[Simulation, Depends(seen)]
@@ -74,14 +81,17 @@ Steered = Annotated[Simulation, Depends(steered)]
 
 
 @router.get("/simulations", response_model=list[a.SimulationAnswer])
-async def list_simulations(all_: All, person: Reader) -> Any:
-    """All that run or have ended since the server started, newest first."""
-    return [one.as_map() for one in all_.all()]
+async def list_simulations(all_: All, person: Reader, gateway: House) -> Any:
+    """All that run or have ended since the server started, newest first; those on jobs too."""
+    found = [*(one.as_map() for one in all_.all()), *await gateway.job_servers.simulations()]
+    return sorted(found, key=lambda one: str(one["created_at"]), reverse=True)
 
 
 @router.post("/simulations", status_code=201, response_model=a.SimulationAnswer)
-async def launch(wish: LaunchWish, all_: All, person: Editor) -> Any:
-    """Launch an experiment."""
+async def launch(wish: LaunchWish, all_: All, person: Editor, gateway: House) -> Any:
+    """Launch an experiment here, or on the server that is named."""
+    if wish.server not in all_.servers:
+        return await remote_launch.launch(gateway, wish, person)
     return (await all_.launch(wish, person)).as_map()
 
 

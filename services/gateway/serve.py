@@ -21,14 +21,17 @@ from reafference import logs
 from reafference.config import LEVELS
 from reafference.errors import BadExperiment, ReafferenceError
 from reafference.process import Leave, die_with
+from reafference.stand_client import Stands
 
-from . import mqtt_settings
+from . import cluster_settings, mqtt_settings
 from .app import make_server
+from .cluster import Cluster
 from .house import Gateway
 from .mqtt import Bridge
 from .nest_face import LOCAL_PAGES
 from .pages import WEB, Web
 from .people import People
+from .schedulers.choice import scheduler_of
 from .simulations import Simulations
 from .socket_protocol import PromptProtocol
 from .storage import MIB, Storage
@@ -67,16 +70,27 @@ def _log_level() -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m services.gateway --serve", description=__doc__)
     parser.add_argument("--home", type=Path, default=Path("reafference-home"), help="where experiments are kept")
+    held = _path(os.environ.get("REAF_RECORDINGS", ""))
+    parser.add_argument("--recordings", type=Path, default=held, help="where recordings are kept, if not with those")
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on")
     parser.add_argument("--port", type=int, default=8080, help="0: any that is free")
     parser.add_argument("--name", action="append", default=[], help="a further host name under which it is known")
     parser.add_argument("--places", type=int, default=1, help="how many simulations may run at a time")
     parser.add_argument("--no-tokens", dest="tokens", action="store_false", help="let everybody on this machine in")
+    parser.add_argument("--url", default="", help="where people reach it, if not where it listens (in a container)")
+    parser.add_argument("--token-file", type=Path, metavar="FILE", help="where the administrator's token stands")
     parser.add_argument("--mqtt", default="", help="the MQTT broker, mqtt://USER@HOST:PORT (or mqtt.toml in the home)")
     parser.add_argument("--mqtt-password", default="", help="a file with the password of USER")
     parser.add_argument("--origins", default=",".join(LOCAL_PAGES), help="pages that may look at kernels, with commas")
+    parser.add_argument("--cluster", type=Path, help="the cluster that jobs go to (cluster.toml in the home)")
+    parser.add_argument("--server-id", default="local", help="of a job's gateway: the name by which its site knows it")
+    parser.add_argument("--id-prefix", default="", help="of a job's gateway: what ids of simulations begin with")
     parser.add_argument("--web", type=Path, help="read the page anew from this folder at each request")
     return parser
+
+
+def _path(text: str) -> Path | None:
+    return Path(text) if text else None
 
 
 def _run(given: argparse.Namespace) -> None:
@@ -96,15 +110,24 @@ def templates_folder() -> Path:
 
 
 async def _serve(given: argparse.Namespace, home: Path, door: socket.socket) -> None:
-    people = People(home / "tokens.json") if given.tokens else People.everyone()
+    of_job = given.server_id != "local"
+    people = People(home / "tokens.json", of_job=of_job) if given.tokens else People.everyone()
+    if given.tokens and given.token_file:
+        people.admit(given.token_file)
     on_mqtt = mqtt_settings.load(home, given.mqtt, given.mqtt_password)
-    storage = Storage(home)
+    on_cluster = cluster_settings.load(home, given.cluster)
+    cluster = Cluster(home, on_cluster, scheduler_of(on_cluster)) if on_cluster else Cluster()
+    storage = Storage(home, given.recordings.absolute() if given.recordings else None)
     gateway = Gateway(
         people=people,
         storage=storage,
         templates=Templates(templates_folder()),
-        simulations=Simulations(storage, given.places),
-        tools=Tools(),
+        simulations=Simulations(
+            storage, given.places, server=given.server_id, prefix=given.id_prefix, stands=Stands.load(os.environ)
+        ),
+        cluster=cluster,
+        serving=cluster.serving,
+        tools=Tools(Stands.load(os.environ)),
         web=Web(given.web, fresh=True) if given.web else Web(WEB),
         hosts=(given.host, *given.name),
         # Without tokens, a page elsewhere could use a browser that stands here.
@@ -144,9 +167,9 @@ def _announce(given: argparse.Namespace, people: People, door: socket.socket) ->
     host, port = door.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     token = people.make("admin", "admin")[1] if given.tokens and people.empty else None
-    line = {"url": f"http://{shown}:{port}/", "token": token, "home": str(given.home.absolute())}
+    line = {"url": given.url or f"http://{shown}:{port}/", "token": token, "home": str(given.home.absolute())}
     print(json.dumps(line), flush=True)
-    if host not in _LOOPBACK:
+    if host not in _LOOPBACK and not given.url:
         text = "tokens travel in plain text to other machines: better listen on 127.0.0.1 and use an SSH tunnel"
         structlog.get_logger().warning(text, host=host)
 

@@ -14,18 +14,20 @@ import structlog
 
 from reafference.aio import AioBus, AioOperator
 from reafference.config import Addresses, ServiceConfig
-from reafference.errors import EngineLost, OutOfOrder, ReafferenceError, from_code
-from reafference.frames import Change, FunctionsNote, OrderKind, Ports, PortsNote, RunStart, StateNote
+from reafference.errors import EngineLost, OutOfOrder, PeerLost, ReafferenceError, from_code
+from reafference.frames import Change, FunctionsNote, OrderKind, Ports, PortsNote, RunStart, StateNote, Welcome
 from reafference.sockets import BusProxy
 
 from .as_json import listed
 from .history import BusFrame, History
 from .launching import Launched, Starter, folder_of
 from .raster import Raster
+from .stand_launching import Going, launch, rejoin
 from .status import State, Status, stamp
 
 _WIRES_S = 20.0
 _BUS_S = 2.0
+_TOLD_S = 3.0
 _ANSWER_S = 10.0
 _RESET_S = 3600.0
 _STOP_S = 5.0
@@ -34,6 +36,7 @@ _LAST_FRAMES_S = 0.1
 _TELL_EVERY_S = 1.0
 _PROGRESS_EVERY_S = 0.2
 _REMEMBERED = 4
+_FIRST_WITH_TELL = (1, 3)
 
 
 class Watcher(Protocol):
@@ -55,7 +58,11 @@ class Told:
 @dataclass(eq=False)
 class Simulation:
     """A run of an experiment, and after a full reset the next one. `folder` is that of the experiment, `launched` what
-    was asked for when it was launched, `place` the number of the place that it holds as long as it `occupies` it."""
+    was asked for when it was launched, `place` the number of the place that it holds as long as it `occupies` it.
+
+    Its launcher runs at `stand`, or as a child of ours (None). It may be one that was `going` on before this server was
+    started: the server of the same `home` finds it again.
+    """
 
     id: str
     experiment: str
@@ -67,6 +74,11 @@ class Simulation:
     status: Status
     launched: Mapping[str, Any] = field(default_factory=dict)
     place: int = 1
+    server: str = "local"
+    stand: Path | None = None
+    image: str = ""
+    home: Path | None = None
+    going: Going | None = None
     history: History = field(default_factory=History)
     raster: Raster = field(default_factory=Raster)
     watchers: set[Watcher] = field(default_factory=set)
@@ -98,6 +110,8 @@ class Simulation:
         self._caught_up = ""
         self._functions: tuple[int, list[dict[str, Any]]] = (-1, [])
         self._remembered: dict[str, tuple[tuple[str, int], dict[str, Any]]] = {}
+        self._let_go = False
+        self._told = asyncio.Event()
 
     # --- its life ------------------------------------------------------------------------------------
 
@@ -105,49 +119,131 @@ class Simulation:
         """Launch it and listen to it until nothing of it is left."""
         exit_status: int | None = None
         try:
-            self._launched = launched = await Launched.launch(starter, arguments)
+            self._launched = launched = await self._launch(starter, arguments)
             self._tasks.append(asyncio.create_task(self._tick()))
             async for event in launched.events():
                 self._take_event(event)
             exit_status = await launched.wait(_END_S)
             # What was said last may still be on its way here.
             await asyncio.sleep(_LAST_FRAMES_S)
+        except PeerLost as error:
+            self.status.blame(error.code, error.text)
+        except asyncio.CancelledError:
+            if not self._let_go:
+                raise
         except Exception as error:
             self._log.error("simulation lost", exc_info=error)
             self.status.blame("internal", f"the server lost the simulation: {error}")
         finally:
             await self._clear_away()
-            self.status.over(exit_status)
-            self.history.settle()
             self.occupies = False
-            self.changed()
-            self._log.info("simulation ended", state=self.status.state, text=self.status.text)
+            if not self._let_go:
+                self._over(exit_status)
+
+    def _over(self, exit_status: int | None) -> None:
+        """Nothing of it is left."""
+        if self.going is not None and self.start is None and exit_status == 0:
+            self.status.ended_unseen()
+        self.status.over(exit_status)
+        self.history.settle()
+        self.changed()
+        self._log.info("simulation ended", state=self.status.state, text=self.status.text)
+
+    async def _launch(self, starter: Starter, arguments: Sequence[str]) -> Launched:
+        if self.going is not None:
+            return await rejoin(self.going)
+        return await launch(starter, arguments, stand=self.stand, about=self._about(), image=self.image)
+
+    def _about(self) -> dict[str, Any]:
+        """All that another server needs to take this simulation up."""
+        return {
+            "home": str(self.home),
+            "id": self.id,
+            "experiment": self.experiment,
+            "title": self.title,
+            "owner": self.owner,
+            "name": self.name,
+            "folder": str(self.folder),
+            "recordings": str(self.recordings),
+            "launched": dict(self.launched),
+            "place": self.place,
+            "server": self.server,
+            "created_at": self.status.created_at,
+            "recording": self.status.recording,
+        }
+
+    @classmethod
+    def taken_up(cls, going: Going) -> "Simulation":
+        """The simulation that another server has left going on. Raises KeyError or TypeError for one that is none."""
+        about = going.about
+        folder = Path(str(about["folder"]))
+        return cls(
+            id=str(about["id"]),
+            experiment=str(about["experiment"]),
+            title=str(about["title"]),
+            owner=str(about["owner"]),
+            name=str(about["name"]),
+            folder=folder,
+            recordings=Path(str(about["recordings"])),
+            status=Status(folder=str(folder), recording=str(about["recording"]), created_at=str(about["created_at"])),
+            launched=dict(about["launched"]),
+            place=int(about["place"]),
+            server=str(about["server"]),
+            home=Path(str(about["home"])),
+            stand=going.stand,
+            going=going,
+        )
 
     def _take_event(self, event: Mapping[str, Any]) -> None:
-        folder = folder_of(event)
-        if folder is not None:
-            self._join(folder)
+        wires = folder_of(event)
+        if wires is not None and (self.going is None or wires[0].is_dir()):
+            self._join(*wires)
         if self.status.say(event):
             self.changed()
 
-    def _join(self, wires: Path) -> None:
-        """Open the bus in the private folder of the run, and connect to its wires."""
+    def _join(self, wires: Path, doors: str) -> None:
+        """Open the bus in the private folder of the run, and at its doors; and connect to its wires."""
         self.wires = wires
         addresses = Addresses.in_folder(wires)
-        self._proxy = BusProxy(addresses.bus_in, addresses.bus_out)
+        config = ServiceConfig.load("gateway", {**os.environ, "REAF_WIRES": str(wires), "REAF_DOORS": doors})
+        beside = (config.doors.bus_in, config.doors.bus_out) if config.doors else ("", "")
+        ring = config.ring("gateway") if config.doors else None
+        self._proxy = BusProxy(addresses.bus_in, addresses.bus_out, insecure=config.insecure, keys=ring, doors=beside)
         self._operator = AioOperator(ServiceConfig(name="server", addresses=addresses))
+        self._operator.on_copy = self._take_copy
         self._tasks.append(asyncio.create_task(self._hear(self._operator)))
         self._tasks.append(asyncio.create_task(self._listen(AioBus(addresses.bus_out))))
 
     async def _hear(self, operator: AioOperator) -> None:
         async for frame in operator.frames():
-            if isinstance(frame, StateNote) and frame.state in ("ready", "running", "paused"):
-                await self._catch_up(operator.run)
+            if isinstance(frame, Welcome) and self.going is not None and not self._told.is_set():
+                if frame.version >= _FIRST_WITH_TELL:
+                    await operator.order("tell")
+                else:
+                    self._told.set()
+            if isinstance(frame, StateNote):
+                if frame.facts.get("told"):
+                    self._told.set()
+                if frame.state in ("ready", "running", "paused") and self._is_told:
+                    await self._catch_up(operator.run)
             before = self.status.state
             if self.status.hear(frame, time.monotonic()):
                 self.changed(at_once=self.status.state != before or self.status.problem is not None)
             elif self.status.refusal is not None:
                 self._changed_for_waiting()
+
+    @property
+    def _is_told(self) -> bool:
+        """Whether nothing is to come any more of what the bus told before we listened."""
+        return self.going is None or self._told.is_set()
+
+    def _take_copy(self, parts: Sequence[bytes]) -> None:
+        """What the bus told before we listened."""
+        frame = self.history.take(parts)
+        if frame is not None:
+            self._learn(frame)
+            if frame.name == "run/start" and self.start is not None:
+                self.status.started_at = self.start.started_at
 
     async def _catch_up(self, run: str) -> None:
         """The bus is slower than the engine's own word: who sees a built simulation shall also see what it is."""
@@ -161,8 +257,14 @@ class Simulation:
 
     async def _listen(self, bus: AioBus) -> None:
         try:
+            if self.going is not None:
+                # What the bus told before comes first; meanwhile it waits in the socket.
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._told.wait(), _TOLD_S)
             async for handful in bus.handfuls():
                 for parts in handful:
+                    if self.going is not None and self.history.knows(parts):
+                        continue
                     frame = self.history.take(parts)
                     if frame is not None:
                         self._learn(frame)
@@ -184,17 +286,29 @@ class Simulation:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._operator is not None:
+            if self._let_go:
+                with contextlib.suppress(ReafferenceError):
+                    await self._operator.leave()
             self._operator.close()
         if self._launched is not None:
-            if await self._launched.wait(0.0) is None:
+            if not self._let_go and await self._launched.wait(0.0) is None:
                 self._launched.kill()
                 await self._launched.wait(_END_S)
             self._launched.close()
         if self._proxy is not None:
             await asyncio.to_thread(self._proxy.close)
         self.recorded_bytes = self._bytes_of_recording()
-        if self.wires is not None:
+        if self.wires is not None and not self._let_go:
             shutil.rmtree(self.wires, ignore_errors=True)
+
+    @property
+    def outlives(self) -> bool:
+        """Whether it can go on without this server."""
+        return self._launched is not None and self._launched.kept
+
+    def let_go(self) -> None:
+        """Stop listening to it, and let it go on."""
+        self._let_go = True
 
     async def end(self, reason: str, patience_s: float = _STOP_S) -> None:
         """Stop it in order, or else less and less so; returns when nothing of it is left."""
@@ -435,7 +549,7 @@ class Simulation:
             "experiment": self.experiment,
             "title": self.title,
             "owner": self.owner,
-            "server": "local",
+            "server": self.server,
             "launched": dict(self.launched),
             **self.status.as_map(),
             "recorded_bytes": self.recorded_bytes,

@@ -3,20 +3,29 @@
 import asyncio
 import contextlib
 import tomllib
+from collections.abc import Set
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import structlog
 
+from reafference.errors import PeerLost
+from reafference.stand_client import Stands
+
+from .container_places import must_have_place
 from .launch_wish import LaunchWish, arguments
 from .launching import Starter
 from .people import Person
 from .played import Played, found_in
 from .problems import Problem, not_found
 from .simulation import Simulation
+from .stand_launching import Going, going_on
 from .status import ENDED, Status
 from .storage import Storage
+
+CONTAINERS = "containers"
+"""The server on which each simulation has a set of containers for itself."""
 
 _MOST_ENDED = 100
 _PLACE_S = 15.0
@@ -25,18 +34,43 @@ _FILE = "experiment.toml"
 
 
 class Simulations:
-    """Those that run, and those that have ended since the server started. At most `places` run at once."""
+    """Those that run, and those that have ended since the server started. At most `places` run at once.
 
-    def __init__(self, storage: Storage, places: int = 1) -> None:
+    `server` is the name under which people know this server, `prefix` what the ids of its simulations begin with.
+    Where the engine has a stand they run there, and go on when this server ends: the next one takes them up. Those on
+    the server "containers" have each a set of containers for itself, from the launcher's stand, and need no place.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        places: int = 1,
+        *,
+        server: str = "local",
+        prefix: str = "",
+        stands: Stands | None = None,
+    ) -> None:
         self._storage, self.places = storage, places
+        self.server, self._prefix = server, prefix
+        self.stands = stands or Stands()
         self._all: dict[str, Simulation] = {}
         self._number = 0
-        self._conducting: set[asyncio.Task[None]] = set()
+        self._conducting: dict[asyncio.Task[None], Simulation] = {}
         self._closed = False
         # Simulations keep the priority we began with; the server has time.
         self._starter = Starter()
         self._starter.give_way()
         self._log = structlog.get_logger()
+
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """The names of those of all servers on which simulations of ours run."""
+        return ("local", self.server, *([CONTAINERS] if self.launcher is not None else []))
+
+    @property
+    def launcher(self) -> Path | None:
+        """The stand of the launcher of containers, where there is one."""
+        return self.stands.of("launcher")
 
     @property
     def busy(self) -> int:
@@ -45,6 +79,10 @@ class Simulations:
 
     def holders(self) -> list[Simulation]:
         """Those that hold a place."""
+        return [simulation for simulation in self.living() if simulation.server != CONTAINERS]
+
+    def living(self) -> list[Simulation]:
+        """Those of which something still runs."""
         return [simulation for simulation in self._all.values() if simulation.occupies]
 
     def all(self) -> list[Simulation]:
@@ -60,7 +98,7 @@ class Simulations:
 
     def running(self, experiment: str) -> list[Simulation]:
         """Those of an experiment that run."""
-        return [simulation for simulation in self.holders() if simulation.experiment == experiment]
+        return [simulation for simulation in self.living() if simulation.experiment == experiment]
 
     async def launch(self, wish: LaunchWish, person: Person, place: int = 0) -> Simulation:
         """Begin one in the place of this number, or in any (0); it builds itself from now on.
@@ -69,11 +107,21 @@ class Simulations:
         What is wrong with the experiment is told by the simulation, which has then failed.
         """
         folder, recordings, title = await asyncio.to_thread(self._prepared, wish.experiment, person)
-        recording = recordings / _free(recordings)
+        apart = wish.server == CONTAINERS
+        if wish.image and not apart:
+            raise Problem(422, "invalid", f"an image can be chosen on the server {CONTAINERS!r} only")
+        if apart:
+            await must_have_place(self.stands, wish.image)
+        else:
+            await self._await_place(place)
+        taken = {one.status.recording for one in self.running(wish.experiment)}
+        recording = recordings / _free(recordings, taken)
         given = arguments(wish, folder, recording)
-        await self._await_place(place)
         simulation = Simulation(
-            **self._claimed(place),
+            **self._claimed_apart() if apart else self._claimed(place),
+            stand=self.launcher if apart else self.stands.of("engine"),
+            image=wish.image,
+            home=self._storage.home,
             experiment=wish.experiment,
             title=title,
             owner=person.name,
@@ -91,7 +139,7 @@ class Simulations:
         Raises as `launch`, and Problem 404 for an unknown recording.
         """
         folder, recordings, title = await asyncio.to_thread(self._prepared, experiment, person)
-        source = await asyncio.to_thread(found_in, folder, recording)
+        source = await asyncio.to_thread(found_in, recordings, recording)
         await self._await_place(place)
         played = Played(
             **self._claimed(place),
@@ -110,22 +158,59 @@ class Simulations:
     def _claimed(self, wanted: int) -> dict[str, Any]:
         """Id and place of the next one. From here until it is begun nothing may be awaited: of two at once the second
         one sees the first."""
-        if self._closed:
-            raise Problem(503, "unavailable", "the server is ending")
         free = self._free_places(wanted)
         if not free:
             raise self._no_place(wanted)
+        return {"id": self._next_id(), "place": free[0], "server": self.server}
+
+    def _claimed_apart(self) -> dict[str, Any]:
+        """The same for one that needs no place."""
+        return {"id": self._next_id(), "place": 0, "server": CONTAINERS}
+
+    def _next_id(self) -> str:
+        if self._closed:
+            raise Problem(503, "unavailable", "the server is ending")
         self._number += 1
-        return {"id": f"s{self._number}", "place": free[0]}
+        return f"{self._prefix}s{self._number}"
 
     def _begun(self, simulation: Simulation, given: list[str]) -> Simulation:
         self._all[simulation.id] = simulation
         self._drop_old()
         task = asyncio.create_task(simulation.conduct(self._starter, given))
-        self._conducting.add(task)
-        task.add_done_callback(self._conducting.discard)
-        self._log.info("launched", simulation=simulation.id, experiment=simulation.experiment, by=simulation.owner)
+        self._conducting[task] = simulation
+        task.add_done_callback(lambda done: self._conducting.pop(done, None))
+        self._log.info(
+            "taken up" if simulation.going else "launched",
+            simulation=simulation.id,
+            experiment=simulation.experiment,
+            by=simulation.owner,
+        )
         return simulation
+
+    async def take_up(self) -> None:
+        """Find the simulations that a server of the same home has left going on, and listen to them."""
+        for stand in (self.stands.of("engine"), self.launcher):
+            if stand is None:
+                continue
+            try:
+                found = await asyncio.to_thread(going_on, stand, self._storage.home)
+            except PeerLost as error:
+                self._log.warning("nothing taken up", text=error.text)
+                continue
+            for going in found:
+                self._take_up(going)
+
+    def _take_up(self, going: Going) -> None:
+        try:
+            simulation = Simulation.taken_up(going)
+        except (KeyError, TypeError, ValueError) as error:
+            self._log.warning("not taken up", process=going.process, text=f"what is known of it is not whole: {error}")
+            return
+        if simulation.id in self._all or not simulation.id.startswith(self._prefix):
+            return
+        number = simulation.id.removeprefix(f"{self._prefix}s")
+        self._number = max(self._number, int(number) if number.isdigit() else 0)
+        self._begun(simulation, [])
 
     def _prepared(self, experiment: str, person: Person) -> tuple[Path, Path, str]:
         """Folder, recordings and title of an experiment that this person may run."""
@@ -177,18 +262,26 @@ class Simulations:
             self._forget(simulation)
 
     async def close(self) -> None:
-        """End all of them; returns when no process is left."""
+        """End all of them, but for those that can go on without us; returns when no process of ours is left."""
         self._closed = True
-        await asyncio.gather(*(one.end("the server ends", _CLOSE_S) for one in self.holders()), return_exceptions=True)
+        going_on_ = [one for one in self.living() if one.outlives]
+        for one in going_on_:
+            one.let_go()
+        await asyncio.gather(
+            *(one.end("the server ends", _CLOSE_S) for one in self.living() if not one.outlives), return_exceptions=True
+        )
+        for task, simulation in self._conducting.items():
+            if simulation in going_on_:
+                task.cancel()
         await asyncio.gather(*self._conducting, return_exceptions=True)
         self._starter.close()
 
 
-def _free(recordings: Path) -> str:
-    """The name of a recording that begins now."""
+def _free(recordings: Path, taken: Set[str]) -> str:
+    """The name of a recording that begins now; one that is `taken` may not have a folder yet."""
     first = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S")
     name, number = first, 1
-    while (recordings / name).exists():
+    while name in taken or (recordings / name).exists():
         number += 1
         name = f"{first}-{number}"
     return name

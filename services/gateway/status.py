@@ -152,6 +152,10 @@ class Status:
                 self.blame("peer_lost", f"the run broke off: its launcher {how}")
             self._break()
 
+    def ended_unseen(self) -> None:
+        """It ended well while nobody here listened."""
+        self.state, self.outcome, self.text = "stopped", "finished", "it ended while the server was away"
+
     def put_away(self) -> None:
         """Somebody has seen that it halted, and stopped it; its problem stays."""
         if self.state == "halted":

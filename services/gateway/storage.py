@@ -41,6 +41,7 @@ LONGEST_NAME = 80
 
 FILE = "experiment.toml"
 _ABOUT = ".reafference.json"
+_LEAVING = ".leaving"
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
 _SCRIPTS = (".py", ".exd")
 _TABLES = (".toml", ".json", ".csv", ".yaml", ".yml", ".xml", ".urdf", ".sdf", ".exc", ".bibi")
@@ -77,19 +78,28 @@ class Content:
 
 
 class Storage:
-    """The experiments in a home folder. Blocking; safe to use from several threads."""
+    """The experiments in a home folder. Blocking; safe to use from several threads.
 
-    def __init__(self, home: Path) -> None:
+    Recordings lie in the folder of their experiment, or in `recordings`, below its id: on a volume of their own.
+    """
+
+    def __init__(self, home: Path, recordings: Path | None = None) -> None:
         self.home = home
+        self._held = recordings
         self._root = home / "experiments"
-        self._incoming = home / ".incoming"
+        # Beside what it becomes: the experiments may lie on a volume of their own, and renaming ends at its border.
+        self._incoming = self._root / ".incoming"
         self._lock = threading.RLock()
         try:
             self._root.mkdir(parents=True, exist_ok=True)
             shutil.rmtree(self._incoming, ignore_errors=True)
             self._incoming.mkdir(mode=0o700)
+            if recordings is not None:
+                recordings.mkdir(parents=True, exist_ok=True)
+                shutil.rmtree(recordings / _LEAVING, ignore_errors=True)
         except OSError as error:
-            raise BadExperiment(f"{home} cannot hold experiments: {error.strerror}") from None
+            where = error.filename or home
+            raise BadExperiment(f"{where} cannot hold experiments and recordings: {error.strerror}") from None
 
     def ids(self) -> list[str]:
         """All experiments, the one changed last first."""
@@ -106,9 +116,14 @@ class Storage:
 
     def recordings(self, id: str) -> Path:
         """Where the recordings of an experiment lie; the folder is there when this returns."""
-        folder = self.folder(id) / "recordings"
+        folder = self.held(id)
         folder.mkdir(exist_ok=True)
         return folder
+
+    def held(self, id: str) -> Path:
+        """The same folder, which may not be there yet; raises Problem 404 if there is no such experiment."""
+        folder = self.folder(id)
+        return folder / "recordings" if self._held is None else self._held / id
 
     def about(self, id: str) -> About:
         """What is kept of an experiment beside its files."""
@@ -173,6 +188,35 @@ class Storage:
             stem = stem or _name_in(folder) or file_name or "experiment"
             return self._settle(folder, stem, owner, "", name, published=published)
 
+    def put(self, id: str, zipped: BinaryIO, about: About) -> None:
+        """Make the files of an experiment, new or not, those of a zip file; recordings stay. Raises as `receive`."""
+        if not _ID.fullmatch(id):
+            raise Problem(422, "invalid", f"{paths.shown(id)} cannot be the id of an experiment")
+        with self._new_folder() as folder:
+            archive.unpack(zipped, folder)
+            for file in files_in(folder):
+                check_content(file.path, folder / file.path)
+            if not (folder / FILE).is_file():
+                raise Problem(422, "invalid", f"the zip file has no {FILE}")
+            with self._lock:
+                target = self._root / id
+                target.mkdir(exist_ok=True)
+                self._exchange(folder, self.folder(id))
+                self._keep_about(target, about)
+
+    def _exchange(self, new: Path, folder: Path) -> None:
+        """What has no place in it any more goes; then each file of `new` takes its place, at once."""
+        kept = [file.path for file in files_in(new)]
+        for file in files_in(folder):
+            if file.path not in kept:
+                (folder / file.path).unlink()
+        for path in kept:
+            target = paths.inside(folder, PurePosixPath(path))
+            if target.is_dir():
+                shutil.rmtree(target)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(new / path, target)
+
     def incoming(self) -> BinaryIO:
         """A file for what is being received; it vanishes when it is closed."""
         return tempfile.TemporaryFile(dir=self._incoming)
@@ -188,7 +232,10 @@ class Storage:
     def delete(self, id: str) -> None:
         """Remove an experiment with its recordings."""
         with self._lock:
+            held = self.held(id)
             self._discard(self.folder(id))
+            if self._held is not None and held.is_dir():
+                self._discard(held)
 
     def files(self, id: str) -> list[StoredFile]:
         """The files of an experiment, by path; neither recordings nor hidden ones."""
@@ -235,7 +282,7 @@ class Storage:
 
     def recording(self, id: str, rec: str) -> Path:
         """The folder of a recording; raises Problem 404 if there is none."""
-        folder = self.folder(id) / "recordings" / rec
+        folder = self.held(id) / rec
         if not _ID.fullmatch(rec) or not folder.is_dir() or folder.is_symlink():
             raise not_found("recording", rec)
         return folder
@@ -272,7 +319,7 @@ class Storage:
         words = plain_words(name, "name") if name is not None else ""
         stem = _id_of(wish)
         with self._lock:
-            known = set(os.listdir(self._root))
+            known = {*os.listdir(self._root), *(os.listdir(self._held) if self._held is not None else ())}
             if len(known) >= MOST_EXPERIMENTS:
                 raise Problem(409, "conflict", f"there are {MOST_EXPERIMENTS} experiments: delete some")
             id = _free(stem, known, published=published)
@@ -287,7 +334,11 @@ class Storage:
 
     def _discard(self, folder: Path) -> None:
         """Out of sight first, which is one step, then away."""
-        away = self._incoming / secrets.token_hex(8)
+        incoming = self._incoming
+        if self._held is not None and folder.is_relative_to(self._held):
+            incoming = self._held / _LEAVING
+            incoming.mkdir(mode=0o700, exist_ok=True)
+        away = incoming / secrets.token_hex(8)
         os.rename(folder, away)
         shutil.rmtree(away, ignore_errors=True)
 

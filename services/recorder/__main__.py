@@ -45,8 +45,8 @@ def main() -> int:
         config = ServiceConfig.load("recorder", os.environ)
         die_with(config.parent_pid)
         log = logs.configure("recorder", config.log_level)
-        with Wires(insecure=config.insecure) as wires:
-            tap = TapIn(wires, config.addresses.tap)
+        with Wires(insecure=config.insecure, keys=config.ring()) as wires:
+            tap = TapIn(wires, config.addresses.tap, config.doors.tap if config.doors else "")
             with WireLink(wires, config, "witness", leave) as link:
                 link.waiting.add(tap)
                 link.join()

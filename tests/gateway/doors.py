@@ -13,6 +13,7 @@ import uvicorn
 
 from services.gateway.app import make_server
 from services.gateway.house import Gateway
+from services.gateway.job_servers import no_jobs
 from services.gateway.pages import Web
 from services.gateway.people import People
 from services.gateway.serve import bound, settings
@@ -52,7 +53,7 @@ SMALL = {"experiment.toml": TOML, "transfer.py": TRANSFER}
 class Door:
     """A server with a home of its own, a client for each person of ROLES, and `nobody` without a token."""
 
-    def __init__(self, home, *, tokens=True, web=None, places=1):
+    def __init__(self, home, *, tokens=True, web=None, places=1, serving=no_jobs):
         home.mkdir(parents=True, exist_ok=True)
         self.home = home
         self.people = People(home / "tokens.json") if tokens else People.everyone()
@@ -65,6 +66,7 @@ class Door:
             simulations=Simulations(self.storage, places),
             tools=Tools(),
             web=web or Web(),
+            serving=serving,
         )
         self.app = make_server(self.gateway)
         self._socket = bound("127.0.0.1", 0)

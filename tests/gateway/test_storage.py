@@ -72,7 +72,7 @@ def test_an_upload_needs_an_experiment_file_and_leaves_nothing_behind_without(st
     detail = refused(422, storage.receive, io.BytesIO(zip_of({"transfer.py": ""})), OTTO)
     assert "experiment.toml" in detail
     assert storage.ids() == []
-    assert list((storage.home / ".incoming").iterdir()) == []
+    assert list((storage.home / "experiments" / ".incoming").iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_a_deleted_experiment_is_gone_with_its_recordings(storage, small):
     (storage.recordings(small) / "one").mkdir()
     storage.delete(small)
     assert storage.ids() == []
-    assert list((storage.home / ".incoming").iterdir()) == []
+    assert list((storage.home / "experiments" / ".incoming").iterdir()) == []
 
 
 def test_a_download_can_be_uploaded_again(storage, small):
@@ -207,11 +207,31 @@ def test_a_download_can_be_uploaded_again(storage, small):
 
 
 def test_what_was_being_received_when_the_server_fell_is_cleared_away(storage):
-    (storage.home / ".incoming" / "half").mkdir()
-    assert list((Storage(storage.home).home / ".incoming").iterdir()) == []
+    (storage.home / "experiments" / ".incoming" / "half").mkdir()
+    assert list((Storage(storage.home).home / "experiments" / ".incoming").iterdir()) == []
 
 
 def test_a_home_that_cannot_be_one_is_refused(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(BadExperiment, match="cannot hold experiments"):
         Storage(tmp_path / "file")
+
+
+def test_recordings_may_lie_on_a_volume_of_their_own(tmp_path):
+    held = tmp_path / "volume"
+    storage = Storage(tmp_path / "home", held)
+    id = storage.receive(io.BytesIO(zip_of(SMALL)), OTTO, "small")
+    recording = storage.recordings(id) / "2026-01-01T00-00-00"
+    recording.mkdir()
+    (recording / "recording.mcap").write_bytes(b"x")
+    assert recording == held / id / recording.name == storage.recording(id, recording.name)
+    assert not (storage.folder(id) / "recordings").exists()
+    assert [file.path for file in storage.files(id)] == ["experiment.toml", "transfer.py"]
+    storage.delete_recording(id, recording.name)
+    assert not recording.exists()
+    (storage.recordings(id) / "another").mkdir()
+    storage.delete(id)
+    assert not (held / id).exists()
+    # An id whose recordings have stayed behind is not given to another experiment.
+    (held / id).mkdir()
+    assert storage.receive(io.BytesIO(zip_of(SMALL)), OTTO, "small") != id

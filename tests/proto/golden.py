@@ -136,7 +136,19 @@ def samples(version: tuple[int, int] = PROTOCOL) -> dict[str, Frame]:
         frames |= _new_in_1_1(frames)
     if version >= (1, 2):
         frames |= _new_in_1_2(frames)
+    if version >= (1, 3):
+        frames |= _new_in_1_3(frames)
     return frames
+
+
+def _new_in_1_3(old: Mapping[str, Frame]) -> dict[str, Frame]:
+    """Those that have new values."""
+    frames: tuple[Frame, ...] = (
+        replace(old["hello"], highest=(1, 3)),  # type: ignore[type-var]
+        replace(old["welcome"], version=(1, 3)),  # type: ignore[type-var]
+        Order(what="tell", reason="I come late"),
+    )
+    return {frame.kind: frame for frame in frames}
 
 
 def _new_in_1_2(old: Mapping[str, Frame]) -> dict[str, Frame]:

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from reafference import logs
-from reafference.config import LEVELS, Addresses, ServiceConfig
-from reafference.errors import BadExperiment
+from reafference.config import LEVELS, Addresses, ServiceConfig, pick_doors
+from reafference.errors import BadExperiment, NoKeys
 
 WIRES = {"REAF_WIRES": "/run/reaf"}
 NAMES = ("STEP", "BUS_IN", "BUS_OUT", "TAP", "PULSE_BEAT", "PULSE_ECHO")
@@ -81,3 +81,55 @@ def test_the_logs_know_every_level(level):
 @pytest.mark.parametrize("text", ["", "0", "no", "false"])
 def test_leaving_the_machine_must_be_said_clearly(text):
     assert not ServiceConfig.load("brain", WIRES | {"REAF_INSECURE": text}).insecure
+
+
+def test_six_ports_in_a_row_are_the_wires_of_another_machine():
+    found = Addresses.load({"REAF_WIRES": "tcp://10.0.0.1:5600"})
+    assert [getattr(found, name.lower()) for name in NAMES] == [f"tcp://10.0.0.1:{5600 + n}" for n in range(6)]
+    assert Addresses.at("tcp://[fe80::1]:7").tap == "tcp://[fe80::1]:10"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["tcp://", "tcp://:5600", "tcp://x", "tcp://x:0", "tcp://x:65531", "tcp://x:70000", "tcp://x:y", "tcp://x:1/z"],
+)
+def test_an_address_of_wires_that_is_none_is_named(text):
+    with pytest.raises(BadExperiment, match=r"REAF_WIRES is .*tcp://HOST:PORT"):
+        Addresses.load({"REAF_WIRES": text})
+
+
+def test_doors_and_keys_come_from_the_environment(tmp_path):
+    config = ServiceConfig.load("engine", WIRES | {"REAF_DOORS": "tcp://127.0.0.1:5600", "REAF_KEYS": str(tmp_path)})
+    assert config.doors == Addresses.at("tcp://127.0.0.1:5600")
+    tmp_path.chmod(0o700)
+    assert config.ring().name == "engine"
+    assert config.ring("brain.1").name == "brain.1"
+    tmp_path.chmod(0o750)
+    with pytest.raises(NoKeys, match="open to others"):
+        config.ring()
+    assert ServiceConfig.load("engine", WIRES | {"REAF_DOORS": "", "REAF_KEYS": ""}).ring() is None
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("tcp://0.0.0.0:5600", "every address"),
+        ("tcp://[::]:5600", "every address"),
+        ("tcp://127.0.0.1", "needs the port too"),
+        ("tcp://no-such-host.invalid:5600", "is not known here"),
+        ("ipc:///x", "must be tcp://HOST:PORT"),
+    ],
+)
+def test_doors_that_nobody_could_find_are_refused(text, why):
+    with pytest.raises(BadExperiment, match=why):
+        ServiceConfig.load("engine", WIRES | {"REAF_DOORS": text})
+
+
+def test_six_free_ports_are_picked():
+    picked = pick_doors("tcp://localhost")
+    host, port = picked.removeprefix("tcp://").split(":")
+    assert host == "127.0.0.1"
+    assert Addresses.at(picked).pulse_echo == f"tcp://127.0.0.1:{int(port) + 5}"
+    assert pick_doors("tcp://127.0.0.1:5600") == "tcp://127.0.0.1:5600"
+    with pytest.raises(BadExperiment, match="cannot be used on this machine"):
+        pick_doors("tcp://192.0.2.1")

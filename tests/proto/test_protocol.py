@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from reafference import codec, sockets
+from reafference import codec, pulse
 from reafference.errors import ReafferenceError
 from reafference.frames import KINDS, PROTOCOL, Plan, Port, Ports
 
@@ -81,8 +81,8 @@ def test_the_limits_are_those_of_the_codec():
 
 
 def test_the_pulse_beats_as_it_is_said_to():
-    assert f"a beat every {sockets.BEAT_NS // 10**6} ms" in PROSE
-    assert f"misses {sockets.LOST_AFTER_BEATS} beats is lost" in PROSE
+    assert f"a beat every {pulse.BEAT_NS // 10**6} ms" in PROSE
+    assert f"misses {pulse.LOST_AFTER_BEATS} beats is lost" in PROSE
 
 
 def test_links_inside_the_document_lead_somewhere():

@@ -11,19 +11,16 @@ import numpy as np
 import pytest
 import zmq
 
-from reafference import codec, sockets
+from reafference import codec, pulse, sockets
 from reafference.clock import Deadline
 from reafference.errors import BadExperiment, NoKeys, PeerLost, TapFull
 from reafference.frames import Beat, Bye, Hello, Order, Packed, Stream
+from reafference.locks import check_address
+from reafference.pulse import BEAT_NS, LOST_AFTER_BEATS, PulseEcho, PulseHost, PulseWatch
 from reafference.sockets import (
-    BEAT_NS,
-    LOST_AFTER_BEATS,
     BusIn,
     BusOut,
     BusProxy,
-    PulseEcho,
-    PulseHost,
-    PulseWatch,
     Sender,
     StepHost,
     StepPeer,
@@ -301,7 +298,7 @@ def test_a_quiet_bus_gives_nothing_within_the_deadline(wires, address, bus):
 
 _BUSY = """
 import ctypes, sys, time
-from reafference.sockets import PulseEcho
+from reafference.pulse import PulseEcho
 echo = PulseEcho(sys.argv[1], sys.argv[2], sys.argv[3])
 print("up", flush=True)
 sys.stdin.readline()
@@ -358,7 +355,7 @@ def test_the_pulse_finds_who_is_busy_in_python_and_in_c_alive(wires, address):
 @pytest.fixture
 def clock(monkeypatch):
     hands = HandClock(now_ns=1)
-    monkeypatch.setattr(sockets, "time", hands)
+    monkeypatch.setattr(pulse, "time", hands)
     return hands
 
 
@@ -477,11 +474,11 @@ def test_an_address_that_leaves_the_machine_needs_keys(wires, address, tmp_path)
 
 @pytest.mark.parametrize("address", ["ipc:///tmp/x", "inproc://x", "tcp://127.0.0.1:5555", "tcp://127.8.9.10:*"])
 def test_an_address_at_home_needs_none(address):
-    assert sockets.check_address(address) == address
+    assert check_address(address) == address
 
 
 def test_leaving_the_machine_can_be_meant():
-    assert sockets.check_address("tcp://192.168.1.7:5555", insecure=True) == "tcp://192.168.1.7:5555"
+    assert check_address("tcp://192.168.1.7:5555", insecure=True) == "tcp://192.168.1.7:5555"
 
 
 @pytest.mark.parametrize("address", ["", "5555", "udp://1.2.3.4:5", "tcp:/127.0.0.1:5", "ipc://"])

@@ -37,6 +37,7 @@ from .refusals import (
 from .resources import Experiment, Limit, Recording, Status, TransferFunction
 
 if TYPE_CHECKING:
+    from .jobs import Job
     from .live import Sample
     from .session import Session
     from .simulation import Simulation
@@ -44,7 +45,13 @@ if TYPE_CHECKING:
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 
-_LATER = {"Sample": "live", "Session": "session", "Simulation": "simulation", "StandaloneBrain": "standalone"}
+_LATER = {
+    "Job": "jobs",
+    "Sample": "live",
+    "Session": "session",
+    "Simulation": "simulation",
+    "StandaloneBrain": "standalone",
+}
 
 
 def connect(url: str = DEFAULT_URL, token: str | None = None, *, remember: bool = False) -> "Session":
@@ -110,6 +117,7 @@ __all__ = [
     "Flawed",
     "Forbidden",
     "Invalid",
+    "Job",
     "Late",
     "Limit",
     "Monitor",

@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from .. import codec
 from ..clock import Deadline
 from ..codec import Received
-from ..errors import ReafferenceError
-from ..sockets import BusIn, Wires
+from ..errors import NotAllowed, ReafferenceError
+from ..keys import KeyRing
+from ..sockets import BusIn, Refusal, Wires
 from ..topics import Topic
 
 
@@ -21,24 +23,30 @@ class Monitor:
             for received in monitor.frames(Deadline.after_s(10)):
                 print(received.frame.step)
 
-    `streams` are topic names without the run; none means everything.
+    `streams` are topic names without the run; none means everything. `keys` is the folder with the one key that is
+    ours and the public ones of the servers, for an address on another machine. Raises NotAllowed while waiting if the
+    gateway there does not know that key.
     """
 
     address: str
     streams: tuple[str, ...] = ()
     run: str = ""
     insecure: bool = False
+    keys: Path | None = None
     missed: dict[str, int] = field(default_factory=dict)
     _wires: Wires = field(init=False)
     _bus: BusIn = field(init=False)
+    _refusal: Refusal = field(init=False)
     _seqs: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._wires = Wires(insecure=self.insecure)
+        ring = None if self.keys is None else KeyRing.of_only(self.keys)
+        self._wires = Wires(insecure=self.insecure, keys=ring)
         # Without the run the prefix of a topic is not known; then everything comes and we choose.
         chosen = [f"{stream}/" for stream in self.streams] or [""]
         prefixes = [f"{self.run}/{stream}".encode() for stream in chosen] if self.run else [b""]
         self._bus = BusIn(self._wires, self.address, prefixes)
+        self._refusal = self._wires.refusal_of(self._bus.socket, self.address)
 
     def __enter__(self) -> Self:
         return self
@@ -46,6 +54,7 @@ class Monitor:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._refusal.close()
         self._wires.close()
 
     def next(self, deadline: Deadline) -> Received | None:
@@ -54,6 +63,8 @@ class Monitor:
             received = self._taken(parts)
             if received is not None:
                 return received
+        if self._refusal.came():
+            raise NotAllowed(f"the gateway at {self.address} refuses our key: it must lie among those that it allows")
         return None
 
     def frames(self, deadline: Deadline) -> Iterator[Received]:

@@ -9,6 +9,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from .door import Door, loaded
+from .jobs import Jobs
 from .recordings import Recordings
 from .refusals import Changed, Invalid, ServerError
 from .resources import Experiment, File, Limit, Me, Server, Status
@@ -90,6 +91,13 @@ class Session:
         """One that is there already, to join it. Raises NotFound."""
         self._door.get("simulations", simulation)
         return Simulation(self._door, simulation)
+
+    # --- cluster --------------------------------------------------------------------------------------------
+
+    @property
+    def jobs(self) -> Jobs:
+        """Jobs on the cluster of the server."""
+        return Jobs(self._door)
 
     # --- storage --------------------------------------------------------------------------------------------
 

@@ -110,3 +110,31 @@ export function ended(run) {
   if (!run.outcome && !run.steps) return { text: "not recorded", kind: "" };
   return { text: run.outcome || "cut off", kind: run.outcome ? "" : "warn" };
 }
+
+/** The state of a job of the cluster in a word or two, and the kind of its chip. */
+export function jobState(job) {
+  const names = {
+    waiting: ["Waiting", "dot"],
+    starting: ["Starting", "dot"],
+    serving: ["Serving", "live"],
+    ending: ["Ending", "dot"],
+    ended: ["Ended", ""],
+    failed: ["Failed", "err"],
+    aborted: ["Aborted", ""],
+  };
+  if (job?.state === "ended" && job.reason === "time limit") return { text: "Time limit met", kind: "warn" };
+  const [text, kind] = names[job?.state] ?? [job?.state ?? NONE, ""];
+  return { text, kind };
+}
+
+/** "812 J", "4.2 kJ", "1.3 MJ". */
+export function energy(joules) {
+  if (!known(joules)) return NONE;
+  for (const [size, unit] of [[1e9, "GJ"], [1e6, "MJ"], [1e3, "kJ"]]) {
+    if (joules >= size) return `${telling(joules / size, 3)} ${unit}`;
+  }
+  return `${number(joules, 0)} J`;
+}
+
+/** A sentence with its times of day as people write them: "since 2026-05-03T10:42:07Z" becomes "since 10:42". */
+export const withTimes = (text) => String(text ?? "").replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)/g, (stamp) => day(stamp).replace("today ", ""));

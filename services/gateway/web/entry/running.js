@@ -100,7 +100,7 @@ function makeCard(entry, { id, experiment }, moves) {
     values.Left.name(limit ? `Left of ${number(limit.s, limit.s < 10 ? 1 : 0)} s` : "Left");
     values.Left.set(limit ? (limit.kind === "real" ? clock(limit.left_s) : number(limit.left_s, 1)) : NONE, limit && limit.kind !== "real" ? "s" : "");
     const { processes, threads } = simulation.facts ?? {};
-    const place = simulation.server === "local" ? "this machine" : simulation.server;
+    const place = simulation.server === "local" ? "this machine" : placeOf(entry.servers, simulation.server);
     values.Where.set(`${place}${processes ? `, ${plural(processes, "rank")} × ${plural(threads ?? 1, "thread")}` : ""}`);
     values.Watching.set(String(simulation.watchers ?? 0));
     facts.hidden = simulation.state === "failed";
@@ -111,6 +111,12 @@ function makeCard(entry, { id, experiment }, moves) {
   }
 
   return { element, draw, close: () => raster?.close() };
+}
+
+/** "j4, Large brain": a job by its id and title; a server that is gone by its id. */
+function placeOf(servers = [], id) {
+  const server = servers.find((each) => each.id === id);
+  return server?.kind === "job" ? `${id}, ${server.title}` : (server?.title ?? id).toLowerCase();
 }
 
 function makeValue(text) {
