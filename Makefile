@@ -16,7 +16,7 @@ lint: venv
 	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports
 
 campaign: venv
-	$(BIN)/pytest -m campaign
+	$(BIN)/pytest -m "campaign and not containers and not cluster"
 
 bench: venv
 	$(BIN)/python benchmarks/coupling.py && $(BIN)/python benchmarks/coupling.py --ranks 1 2 4
@@ -45,7 +45,8 @@ images:
 up: images
 	docker compose up
 
-campaign-containers: venv images
+campaign-containers: venv
+	deploy/make-images && deploy/make-images launcher
 	$(BIN)/pytest -m containers tests/containers
 
 clean:

@@ -73,7 +73,7 @@ def duration_s(text: str) -> int:
     if found := _CLOCK.fullmatch(text):
         days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
         return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
-    if text[:-1].isdigit() and text[-1] in _UNITS_S:
+    if text and text[:-1].isdigit() and text[-1] in _UNITS_S:
         return int(text[:-1]) * _UNITS_S[text[-1]]
     raise argparse.ArgumentTypeError(f"{text!r} is no duration: write 1:30 (hours:minutes), 90m or 2h")
 

@@ -49,12 +49,17 @@ def check_address(address: str, *, insecure: bool = False) -> str:
     """
     if not re.match(r"(ipc|inproc|tcp)://.", address):
         raise BadExperiment(f"{address!r} is not an address: write ipc://FILE or tcp://HOST:PORT")
-    if not insecure and not _HOME.match(address):
+    if not insecure and leaves(address):
         raise NoKeys(
             f"{address} leaves this machine and would not be encrypted: make keys (reaf keys FOLDER) and set REAF_KEYS "
             "to their folder, use ipc or a loopback address, or set REAF_INSECURE=1 on a closed bench"
         )
     return address
+
+
+def leaves(address: str) -> bool:
+    """Whether other machines can reach it."""
+    return not _HOME.match(address)
 
 
 def lock_options(kind: str, address: str, keys: KeyRing | None, *, server: bool = False) -> dict[int, Any]:

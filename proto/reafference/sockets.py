@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
+import structlog
 import zmq
 
 from . import codec, doors
@@ -25,7 +26,7 @@ from .doorkeeper import Doorkeeper
 from .errors import BadExperiment, PeerLost, ReafferenceError, TapFull
 from .frames import Frame, Hello, Packed
 from .keys import KeyRing
-from .locks import LOCKS, check_address, lock_options
+from .locks import LOCKS, check_address, leaves, lock_options
 
 COPY_BELOW = 1024 * 1024
 """Zero-copy sending pays from this size on; below it the bookkeeping costs more than the copy."""
@@ -126,6 +127,9 @@ class Wires:
 
     def _check(self, address: str) -> None:
         check_address(address, insecure=self._insecure or self._keys is not None)
+        if self._keys is None and leaves(address):
+            text = "others can read and write this wire: REAF_INSECURE=1 is for a closed bench only"
+            structlog.get_logger().warning("not encrypted", address=address, text=text)
 
     def _made(self, kind: str) -> zmq.Socket[bytes]:
         socket_type, options = OPTIONS[kind]

@@ -19,13 +19,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from reafference import __version__, stand_client
+from reafference import __version__, logs, stand_client
 from reafference.errors import BadExperiment, PeerLost, ReafferenceError
 from reafference.stand import Connection, Process, Refused, Stand
 
 from .container_run import LEFT_BEHIND, SetJob
 from .container_template import ABOUT, KEEP
-from .container_wish import MODULE, chosen, start_wish
+from .container_wish import MODULE, chosen, label, start_wish
 from .docker_engine import DockerEngine, Found
 
 _RUN = "services.engine.container_run"
@@ -48,6 +48,7 @@ class Launcher(Stand):
         self._docker, self._common, self._tag, self._most = docker, common, tag, most
         self._handlers["images"] = self._images
         self._sets: dict[Process, str] = {}  # which set a process looks after
+        self._log = logs.configure("launcher")
 
     # --- requests ---
 
@@ -97,6 +98,13 @@ class Launcher(Stand):
             raise Refused(f"the request is longer than {_MOST_BYTES} bytes")
         process = self._begin(_process([what, argument], about, keep=keep), [])
         self._sets[process] = job.set_id
+        self._log.info(
+            "set begun" if what == "start" else "set taken up",
+            set=job.set_id,
+            image=label(about.get("image")),
+            simulation=label(about.get("id")),
+            owner=label(about.get("owner")),
+        )
         process.wish.module = MODULE  # those who list shall find what was asked for
         return process
 
@@ -108,12 +116,14 @@ class Launcher(Stand):
         super()._reap()
         for process in [process for process in self._sets if process.ended]:
             set_id = self._sets.pop(process)
+            self._log.info("set over", set=set_id, status=process.popen.returncode)
             if _left_behind(process):
                 self._sweep([set_id])
 
     def _sweep(self, left: Sequence[str]) -> None:
         """Remove sets that nobody looks after; those that cannot be now are when the launcher starts again."""
         if left and not self._ending:
+            self._log.warning("sets left behind", sets=list(left))
             with contextlib.suppress(Refused):
                 self._begin(_process([_SWEEP, self._job("").argument(), *left], {}, keep=False), [])
 

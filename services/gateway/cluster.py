@@ -10,23 +10,23 @@ import contextlib
 import os
 import shutil
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
 
 import structlog
 
 from reafference.errors import ReafferenceError
 
 from . import cluster_jobs_file, cluster_order, cluster_places
+from .cluster_facts import FRESH_S, OLD_S, ClusterFacts
 from .cluster_job import Job, Order, judged
+from .cluster_look import looked_at, steps_of, tail
 from .cluster_order import Bounds
 from .cluster_settings import ClusterSettings
 from .job_folder import END, LOG, SCRIPT, prepare_folder
-from .job_status import STATUS, JobStatus, read_status
-from .job_steps import read_steps
+from .job_status import JobStatus
 from .people import Person
 from .problems import Problem, not_found
 from .schedulers.scheduler import Node, Offer, Refused, Scheduler, SchedulerError, Seen, Silent
@@ -35,15 +35,10 @@ from .serving_job import ServingJob
 Launch = Callable[[str, str, str], Awaitable[None]]
 """Launches an experiment on a job in the name of its owner: the job's id, the experiment's, the owner's name."""
 
-_STEPS = ("steps.txt", "steps.live")
 _LONGEST_WAIT_S = 60.0
 _FRESH_S = 5.0
-_OFFER_S = 60.0
-_NODES_S = 2.0
 _AGAIN_S = 10.0
 _MOST_OVER = 200
-_MOST_TAIL = 256 * 1024
-_KEPT = ("trouble", "missed")
 
 
 class Cluster:
@@ -72,9 +67,7 @@ class Cluster:
         self._looked = asyncio.Condition()
         self._task: asyncio.Task[None] | None = None
         self._keeper: ThreadPoolExecutor | None = None
-        self._offer: tuple[float, Offer] | None = None
-        self._nodes: tuple[float, Sequence[Node]] | None = None
-        self._asking = asyncio.Lock()
+        self._facts = ClusterFacts(scheduler) if scheduler else None
         self._log = structlog.get_logger()
 
     # --- its life ----------------------------------------------------------------------------------------
@@ -129,28 +122,20 @@ class Cluster:
         """The most that a job may ask for. Raises Problem 409 without a cluster."""
         settings, _ = self._there()
         with contextlib.suppress(Problem):
-            return cluster_order.bounds(settings, await self.nodes(_OFFER_S))
+            return cluster_order.bounds(settings, await self.nodes(OLD_S))
         return cluster_order.bounds(settings)
 
     async def offer(self) -> Offer | None:
-        """Partitions and accounts; None while the scheduler does not tell."""
-        _, scheduler = self._there()
-        async with self._asking:
-            if self._offer is None or time.monotonic() - self._offer[0] > _OFFER_S:
-                with contextlib.suppress(SchedulerError):
-                    self._offer = (time.monotonic(), await asyncio.to_thread(scheduler.offer))
-        return self._offer and self._offer[1]
+        """Partitions and accounts; None while the scheduler does not tell. Raises Problem 409 without a cluster."""
+        self._there()
+        assert self._facts is not None
+        return await self._facts.offer()
 
-    async def nodes(self, not_older_s: float = _NODES_S) -> Sequence[Node]:
+    async def nodes(self, not_older_s: float = FRESH_S) -> Sequence[Node]:
         """All nodes. Raises Problem 409 without a cluster, 503 while the scheduler does not tell."""
-        _, scheduler = self._there()
-        async with self._asking:
-            if self._nodes is None or time.monotonic() - self._nodes[0] > not_older_s:
-                try:
-                    self._nodes = (time.monotonic(), await asyncio.to_thread(scheduler.nodes))
-                except SchedulerError as error:
-                    raise Problem(503, "unavailable", f"the nodes cannot be told: {error.text}") from None
-        return self._nodes[1]
+        self._there()
+        assert self._facts is not None
+        return await self._facts.nodes(not_older_s)
 
     async def log(self, job: Job, lines: int) -> str:
         """The last lines of what the job's script has said."""
@@ -158,12 +143,12 @@ class Cluster:
         with contextlib.suppress(SchedulerError):
             if job.scheduler_id:
                 await asyncio.to_thread(scheduler.fetch, job.scheduler_id, Path(job.folder), (LOG,))
-        return await asyncio.to_thread(_tail, Path(job.folder) / LOG, lines)
+        return await asyncio.to_thread(tail, Path(job.folder) / LOG, lines)
 
     # --- what can be done --------------------------------------------------------------------------------
 
     async def submit(self, order: Order, person: Person) -> Job:
-        """Hand over a job; it waits, or starts. Raises Problem 409 without a cluster or with too many jobs, 422 for
+        """Hand over a job; it waits, or starts. One that is broken off meanwhile is looked for later. Raises Problem 409 without a cluster or with too many jobs, 422 for
         what the cluster cannot give or its scheduler refuses."""
         settings, _ = self._there()
         order = cluster_order.completed(order, settings)
@@ -177,7 +162,7 @@ class Cluster:
         except Silent as error:
             # Perhaps it was taken: it is looked for, and the job is not lost.
             self._set(replace(self.job(job.id), trouble=f"nobody knows yet whether it was taken: {error.text}"))
-        except BaseException:
+        except Exception:
             await self._undone(job)
             raise
         else:
@@ -303,46 +288,32 @@ class Cluster:
 
     async def _look(self) -> None:
         """One question for all jobs, and what each says of itself."""
+        assert self._scheduler is not None
         living = [job for job in self._jobs.values() if not job.over and job.id not in self._submitting]
         if not living:
             self._answered()
             return
         try:
-            seen, statuses = await asyncio.to_thread(self._asked, living)
+            found = await asyncio.to_thread(looked_at, self._scheduler, living)
         except SchedulerError as error:
             self._unanswered(error.text)
             return
         self._answered()
         before = dict(self._jobs)
-        for job in living:
+        for id, (number, seen, status) in found.items():
             # Somebody may have changed it meanwhile, or removed it.
-            present = self._jobs.get(job.id)
+            present = self._jobs.get(id)
             if present is not None and not present.over:
-                number = present.scheduler_id or job.scheduler_id
-                self._judge(replace(present, scheduler_id=number), seen.get(number), statuses[job.id])
+                self._judge(replace(present, scheduler_id=number), seen, status)
         await self._abort_late()
         if any(_lasting(before.get(id)) != _lasting(job) for id, job in self._jobs.items()):
             await self._keep()
         await self._launch_wanted()
 
-    def _asked(self, living: list[Job]) -> tuple[dict[str, Seen], dict[str, JobStatus]]:
-        """What scheduler and jobs say; blocking. Jobs whose id was never told are looked for, and completed here."""
-        assert self._scheduler is not None
-        for place, job in enumerate(living):
-            if not job.scheduler_id and (found := self._scheduler.find(Path(job.folder))):
-                living[place] = replace(job, scheduler_id=found)
-        known = [job.scheduler_id for job in living if job.scheduler_id]
-        seen = dict(self._scheduler.look(known)) if known else {}
-        for job in living:
-            phase = seen[job.scheduler_id].phase if job.scheduler_id in seen else "ended"
-            if job.scheduler_id and phase != "waiting":
-                self._scheduler.fetch(job.scheduler_id, Path(job.folder), _wanted(phase))
-        return seen, {job.id: read_status(Path(job.folder)) for job in living}
-
     def _judge(self, job: Job, seen: Seen | None, status: JobStatus) -> None:
         now = judged(job, seen, status, time.time())
         if now.over:
-            now = replace(now, steps=tuple(_steps(Path(job.folder))))
+            now = replace(now, steps=steps_of(Path(job.folder)))
             self._places.drop(job.id)
         if now.state != job.state:
             self._log.info("job changed", job=job.id, state=now.state, reason=now.reason, text=now.text)
@@ -428,30 +399,3 @@ class Cluster:
 def _lasting(job: Job | None) -> Job | None:
     """A job without what is only true for the moment."""
     return job and replace(job, trouble="", missed=0)
-
-
-def _wanted(phase: Literal["waiting", "running", "ended"]) -> tuple[str, ...]:
-    """What there is to fetch of a job: at its end what it leaves as well."""
-    return (STATUS,) if phase == "running" else (STATUS, *_STEPS, LOG)
-
-
-def _steps(folder: Path) -> Iterable[Any]:
-    try:
-        return read_steps(folder)
-    except (OSError, ValueError):
-        return ()
-
-
-def _tail(path: Path, lines: int) -> str:
-    """The last lines of a file, and not more of it than can be shown; empty where there is none yet."""
-    try:
-        with path.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - _MOST_TAIL))
-            raw = file.read(_MOST_TAIL)
-    except OSError:
-        return ""
-    whole = raw.decode("utf-8", errors="replace").splitlines()
-    if size > _MOST_TAIL:
-        whole = whole[1:]
-    return "".join(f"{line}\n" for line in whole[-lines:])

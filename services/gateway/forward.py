@@ -72,7 +72,7 @@ class Forward:
             if server is not None and rest == "stream":
                 await forward_socket.forward(socket, server, sid)
             else:
-                await forward_socket.show_past(socket, past)
+                await forward_socket.show_past(socket, lambda: jobs.past(sid) if rest == "stream" else None)
         else:
             request = Request(scope, receive)
             answering = self._past(request, past, rest) if server is None else self._pass(request, server, sid, rest)

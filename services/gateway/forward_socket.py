@@ -5,6 +5,7 @@ Nothing is kept here: who reads slowly makes the job's gateway wait, which knows
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -18,8 +19,9 @@ from .people import SPEAKS_FOR, Person
 from .problems import Problem
 from .stream import PROTOCOL, STUCK_S, welcomed
 
-_AGAIN = 1013
-"""The code that means: try again later."""
+_AGAIN, _UNKNOWN = 1013, 4404
+"""The codes that mean: try again later, and: there is no such thing."""
+_NEWS_S = 0.5
 _LARGEST = 256 << 20
 _QUEUED = 4
 _PING_S, _PONG_S, _CLOSE_S = 5.0, 10.0, 1.0
@@ -46,15 +48,32 @@ async def forward(websocket: WebSocket, server: JobServer, sid: str) -> None:
     await _close(websocket, code, reason)
 
 
-async def show_past(websocket: WebSocket, past: dict[str, Any] | None) -> None:
-    """The last state of a simulation whose job has ended, for as long as somebody looks at it."""
+async def show_past(websocket: WebSocket, past: Callable[[], dict[str, Any] | None]) -> None:
+    """The last state of a simulation whose job has ended, and what is learnt of it later, until the listener goes."""
     if await welcomed(websocket) is None:
         return
-    if past is None:
-        await _close(websocket, 4404, "there is nothing here")
-        return
+    gone = asyncio.create_task(_gone(websocket))
+    told: dict[str, Any] | None = None
+    try:
+        while not gone.done():
+            known = past()
+            if known is None:
+                await _close(websocket, _UNKNOWN, "there is no such simulation")
+                return
+            if known != told:
+                told = known
+                await websocket.send_text(jsontext.dumps({"type": "simulation", "simulation": known}))
+            await asyncio.wait({gone}, timeout=_NEWS_S)
+    except (WebSocketDisconnect, RuntimeError, OSError):
+        pass  # it has gone meanwhile
+    finally:
+        gone.cancel()
+        await asyncio.gather(gone, return_exceptions=True)
+
+
+async def _gone(websocket: WebSocket) -> None:
+    """Returns when the listener has gone; what it says meanwhile is about what is no more."""
     with contextlib.suppress(WebSocketDisconnect, RuntimeError):
-        await websocket.send_text(jsontext.dumps({"type": "simulation", "simulation": past}))
         while (await websocket.receive())["type"] != "websocket.disconnect":
             pass
 

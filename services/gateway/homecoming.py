@@ -17,7 +17,7 @@ from .arrivals import Arrivals, Expected
 from .job_server import JobServer
 from .problems import Problem
 from .recording_transfer import FromFolder, FromJob, Source, bring
-from .recordings import RECORDING, recording_in, summary_in
+from .recordings import RECORDING, files_of, recording_in, summary_in
 from .status import ENDED
 from .storage import Storage
 from .tools import Tools
@@ -25,6 +25,8 @@ from .tools import Tools
 _LOOK_S = 0.5
 _LAST_WORDS_S = 90.0
 """How long a job that has ended may take until its recordings are complete."""
+_STILL_S = 20.0
+"""After so much time without a byte it is taken for what was left behind."""
 _TOOL_S = 1800.0
 _AGAIN_S = 5.0
 _PASSING = ("unavailable", "busy", "peer_late")
@@ -167,10 +169,16 @@ class Homecoming:
                 await self._take_in(source, job, experiment, recording, _unheard)
 
     async def _until_complete(self, folder: Path) -> None:
-        """A job that ends in order completes its recordings; one that was killed does not."""
+        """A job that ends in order completes its recordings; one that was killed writes nothing any more."""
         loop = asyncio.get_running_loop()
-        end = loop.time() + _LAST_WORDS_S
-        while not (await asyncio.to_thread(summary_in, folder)).get("outcome") and loop.time() < end:
+        begun_at = changed_at = loop.time()
+        seen: list[tuple[str, int]] = []
+        while not (await asyncio.to_thread(summary_in, folder)).get("outcome"):
+            now, found = loop.time(), await asyncio.to_thread(files_of, folder)
+            if found != seen:
+                seen, changed_at = found, now
+            if now - changed_at > _STILL_S or now - begun_at > _LAST_WORDS_S:
+                return
             await asyncio.sleep(_LOOK_S)
 
     def _afterwards(self, job: str, simulation: Mapping[str, Any], problems: Mapping[str, str]) -> dict[str, Any]:

@@ -129,7 +129,6 @@ spool=${spool%%/%*}
 [ -d "$spool" ] || spool=/tmp
 brain_hosts=$(printf "%s:$ranks_per_node," "${hosts[@]:1:$nodes}")
 brain_hosts=${brain_hosts%,}
-parent=$(dirname "$folder")
 command_lines
 say "nodes ${hosts[*]}; $address; MPI by $mpi; the brain: ${ranks[*]}"
 

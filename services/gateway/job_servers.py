@@ -98,15 +98,20 @@ class JobServers:
             if not another:
                 for sid, changed in (await self._homecoming.rest_of(server)).items():
                     if sid in self._past:
-                        self._past[sid] |= changed
+                        self._past[sid] = self._past[sid] | changed
         except Exception as error:
             self._log.error("recordings not fetched", job=server.id, exc_info=error)
         finally:
             self._burying.pop(server.id, None)
+            for sid in server.simulations if not another else ():
+                if sid in self._past and self._past[sid]["state"] not in ENDED:
+                    self._past[sid] = self._past[sid] | _broken_off(server.id)
 
     def _remember_past(self, server: JobServer) -> None:
         for one in reversed(server.told()):
-            self._past[one["id"]] = one if one["state"] in ENDED else one | _broken_off(server.id)
+            # A job that ends in order stops its runs; how they have ended, their recordings say a little later.
+            ending = {"text": f"its job {server.id} ends"}
+            self._past[one["id"]] = one if one["state"] in ENDED else one | ending
         for sid in list(self._past)[:-_MOST_PAST]:
             del self._past[sid]
 

@@ -16,6 +16,7 @@ _READY_S = 120
 _LEAST_CLOSE_S = 5
 _MIB = 2**20
 _WIDTH = 110
+_PARENT = '    local parent; parent=$(dirname "$folder")'
 _OWN_PYTHON = "    unset PYTHONPATH PYTHONHOME # settings of a Python of this site's own, which an image would follow"
 
 
@@ -104,6 +105,7 @@ def _command_lines(request: Request) -> str:
             "# How programs are started there; called once it is known where things are.",
             "command_lines() {",
             *([_OWN_PYTHON] if runtime.contains else []),
+            *([] if runtime.makes_places else [_PARENT]),
             _array("services", in_image),
             _array("trial", trial),
             '    if [ "$mpi" = pmix ]; then',

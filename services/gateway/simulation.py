@@ -17,6 +17,7 @@ from reafference.config import Addresses, ServiceConfig
 from reafference.errors import EngineLost, OutOfOrder, PeerLost, ReafferenceError, from_code
 from reafference.frames import Change, FunctionsNote, OrderKind, Ports, PortsNote, RunStart, StateNote, Welcome
 from reafference.sockets import BusProxy
+from reafference.stand import WIRES_PREFIX
 
 from .as_json import listed
 from .history import BusFrame, History
@@ -196,10 +197,18 @@ class Simulation:
 
     def _take_event(self, event: Mapping[str, Any]) -> None:
         wires = folder_of(event)
-        if wires is not None and (self.going is None or wires[0].is_dir()):
+        if wires is not None and not self._may_hold_wires(wires[0]):
+            self.status.blame("not_allowed", f"{wires[0]} is no folder for the wires of a run")
+        elif wires is not None and (self.going is None or wires[0].is_dir()):
             self._join(*wires)
         if self.status.say(event):
             self.changed()
+
+    def _may_hold_wires(self, folder: Path) -> bool:
+        """Whether it lies among the stands: users' code runs beside a launcher there, and we remove it in the end."""
+        if self.stand is None:
+            return True
+        return folder.name.startswith(WIRES_PREFIX) and folder.resolve().is_relative_to(self.stand.parent.resolve())
 
     def _join(self, wires: Path, doors: str) -> None:
         """Open the bus in the private folder of the run, and at its doors; and connect to its wires."""

@@ -203,7 +203,8 @@ class Simulations:
     def _take_up(self, going: Going) -> None:
         try:
             simulation = Simulation.taken_up(going)
-        except (KeyError, TypeError, ValueError) as error:
+            self._must_be_stored(simulation)
+        except (KeyError, TypeError, ValueError, Problem) as error:
             self._log.warning("not taken up", process=going.process, text=f"what is known of it is not whole: {error}")
             return
         if simulation.id in self._all or not simulation.id.startswith(self._prefix):
@@ -211,6 +212,13 @@ class Simulations:
         number = simulation.id.removeprefix(f"{self._prefix}s")
         self._number = max(self._number, int(number) if number.isdigit() else 0)
         self._begun(simulation, [])
+
+    def _must_be_stored(self, simulation: Simulation) -> None:
+        """Raises ValueError or Problem for places that are not ours: users' code runs beside the stand that told."""
+        places = self._storage.folder(simulation.experiment), self._storage.recordings(simulation.experiment)
+        recording = simulation.status.recording
+        if (simulation.folder, simulation.recordings) != places or Path(recording).name != recording:
+            raise ValueError("its folders are not those of its experiment")
 
     def _prepared(self, experiment: str, person: Person) -> tuple[Path, Path, str]:
         """Folder, recordings and title of an experiment that this person may run."""

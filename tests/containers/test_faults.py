@@ -257,11 +257,11 @@ def test_a_brain_of_another_protocol_is_refused_in_a_sentence(site, session, tmp
 
 def test_a_full_volume_ends_the_run_in_a_sentence(engine: None, tmp_path: Path) -> None:
     override = tmp_path / "override.yml"
-    options = '{type: tmpfs, device: tmpfs, o: "size=400k,uid=1000,gid=1000,mode=0700"}'
+    options = '{type: tmpfs, device: tmpfs, o: "size=2m,uid=1000,gid=1000,mode=0700"}'
     override.write_text(f"volumes:\n  recordings:\n    driver: local\n    driver_opts: {options}\n")
     with deployed(tmp_path, COMPOSE_FILE=f"docker-compose.yml:{override}") as made, made.session() as session:
         sim = session.launch(session.clone("mouse_reach"), set=SMALL, limit=60.0, start=True)
-        text = failed(sim, 120)
+        text = failed(sim, 240)
         assert "disk" in text or "space" in text
         until(lambda: nothing_runs(made), "all services of the run have left")
         for found in session.recordings(sim.status.experiment):

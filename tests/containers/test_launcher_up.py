@@ -10,8 +10,9 @@ from typing import Any
 import httpx
 import pytest
 from deployment import SMALL, Deployment, deployed, docker, local_digest, missing, until
+from sets_bench import why_not
 
-pytestmark = pytest.mark.containers
+pytestmark = [pytest.mark.containers, pytest.mark.campaign]
 
 STEPS = 50
 SOCKET = Path("/var/run/docker.sock")
@@ -20,7 +21,7 @@ SOCKET = Path("/var/run/docker.sock")
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """The five services and the launcher."""
-    if lacking := missing():
+    if lacking := missing() or why_not():
         pytest.fail(f"the containers cannot be tested: {lacking}", pytrace=False)
     settings = {
         "COMPOSE_PROFILES": "launcher",

@@ -1,13 +1,19 @@
 """What Slurm's programs say, as it was recorded from Slurm 22.05, and as its later REST versions write it."""
 
+import base64
+import http.server
 import json
+import threading
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
+from services.gateway.cluster_settings import Rest as RestSettings
 from services.gateway.schedulers import hostlist, slurm_commands, slurm_options, slurm_replies, slurm_words
 from services.gateway.schedulers.scheduler import Refused, Silent
 from services.gateway.schedulers.slurm_commands import SlurmCommands
+from services.gateway.schedulers.slurm_rest import SlurmRest
 
 RECORDED = Path(__file__).with_name("slurm")
 
@@ -291,3 +297,99 @@ def test_the_lines_of_a_script_are_fields_of_v0_0_41():
 def test_an_option_without_a_field_is_refused():
     with pytest.raises(Exception, match="slurmrestd has no field for the option --burst=x"):
         slurm_options.submission("#!/bin/bash\n#SBATCH --burst=x\n", {}, 38)
+
+
+class Rest(http.server.BaseHTTPRequestHandler):
+    """Answers as slurmrestd does; `asked` are the paths, `replies` bodies by path, with their status."""
+
+    asked: ClassVar[list[str]] = []
+    replies: ClassVar[dict[str, tuple[int, object]]] = {}
+
+    def log_message(self, format, *words):
+        """Nobody reads it."""
+
+    def do_GET(self):
+        self.asked.append(self.path)
+        status, body = self.replies.get(self.path.split("?")[0], (404, {"errors": [{"error": "no such path"}]}))
+        content = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+
+@pytest.fixture
+def rest():
+    Rest.asked, Rest.replies = [], {}
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Rest)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def token(tmp_path, text):
+    path = tmp_path / "slurm.jwt"
+    path.write_text(text)
+    path.chmod(0o600)
+    return str(path)
+
+
+def slurm_rest(url, tmp_path, text="SLURM_JWT=abc.def.ghi"):
+    return SlurmRest(RestSettings(url=url, user="root", token_file=token(tmp_path, text)), limit_s=2.0)
+
+
+def paths_of(*versions):
+    return {"paths": {f"/slurm/v0.0.{version}/job/submit": {} for version in versions}}
+
+
+def test_the_newest_version_that_both_speak_is_spoken(rest, tmp_path):
+    Rest.replies = {"/openapi": (200, paths_of(36, 38, 40, 41, 99)), "/slurm/v0.0.41/nodes": (200, recorded("nodes"))}
+    assert [node.name for node in slurm_rest(rest, tmp_path).nodes()] == ["n1", "n2", "n3"]
+    assert Rest.asked == ["/openapi", "/slurm/v0.0.41/nodes"]
+
+
+def test_a_service_of_other_times_is_refused(rest, tmp_path):
+    Rest.replies = {"/openapi": (200, paths_of(35, 36))}
+    with pytest.raises(Refused, match=r"speaks v0\.0\.35, v0\.0\.36, but must speak one of v0\.0\.38"):
+        slurm_rest(rest, tmp_path).nodes()
+
+
+def test_a_token_that_has_run_out_is_told_before_it_is_sent(rest, tmp_path):
+    said = base64.urlsafe_b64encode(b'{"exp": 1700000000}').decode().rstrip("=")
+    with pytest.raises(Refused, match=r"slurm\.jwt ran out at 2023-11-14T22:13:20"):
+        slurm_rest(rest, tmp_path, f"e30.{said}.x").nodes()
+    assert Rest.asked == []
+
+
+def test_refusals_silence_and_nonsense_are_told_apart(rest, tmp_path):
+    asked = slurm_rest(rest, tmp_path)
+    Rest.replies = {"/openapi": (401, {"errors": []})}
+    with pytest.raises(Refused, match=r"does not accept the token in .*slurm\.jwt"):
+        asked.nodes()
+    Rest.replies = {"/openapi": (200, paths_of(38)), "/slurm/v0.0.38/nodes": (500, "Authentication failure")}
+    with pytest.raises(Silent, match="status 500"):
+        asked.nodes()
+    lost = {"errors": [{"error": "Zero Bytes were transmitted or received"}]}
+    Rest.replies["/slurm/v0.0.38/nodes"] = (500, lost)
+    with pytest.raises(Silent, match="is our token still good"):
+        asked.nodes()
+    with pytest.raises(Silent, match="cannot be reached"):
+        slurm_rest("http://127.0.0.1:1", tmp_path).nodes()
+
+
+def test_a_job_is_looked_for_in_the_accounting_too(rest, tmp_path):
+    unknown = {"errors": [{"error": "Invalid job id specified", "error_number": 2017}], "jobs": []}
+    past = {"jobs": [{"state": {"current": "COMPLETED"}, "time": {"end": 5}, "exit_code": {"return_code": 0}}]}
+    Rest.replies = {
+        "/openapi": (200, paths_of(38)),
+        "/slurm/v0.0.38/job/7": (500, unknown),
+        "/slurmdb/v0.0.38/job/7": (200, past),
+        "/slurm/v0.0.38/job/8": (500, unknown),
+        "/slurmdb/v0.0.38/job/8": (500, {"errors": [{"error": "Slurm accounting storage is disabled"}]}),
+    }
+    found = slurm_rest(rest, tmp_path).look(["7", "8"])
+    assert set(found) == {"7"}
+    assert (found["7"].word, found["7"].exit_status) == ("COMPLETED", 0)

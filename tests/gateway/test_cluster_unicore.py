@@ -1,14 +1,13 @@
 """Jobs through UNICORE: a real server, the client `pyunicore`, a stand-in for the site, and a real job's script."""
 
-import os
-import subprocess
+import argparse
 import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from reafference import client
+from reafference import cli, client, job_commands
 from services.gateway.cluster_settings import Unicore
 from services.gateway.schedulers.scheduler import Refused, Silent
 from services.gateway.schedulers.unicore import UnicoreSite, queue, told
@@ -103,28 +102,43 @@ def test_a_job_serves_is_listed_as_a_server_and_is_aborted_in_order(session, sit
     assert site.jobs == {}
 
 
-def test_from_a_terminal_a_job_is_submitted_listed_and_cancelled(session):
-    environment = os.environ | {"REAF_SERVER": session.url, "REAF_TOKEN": session.token, "COLUMNS": "200"}
+def test_from_a_terminal_a_job_is_submitted_listed_and_cancelled(session, monkeypatch, capsys):
+    for name, value in (("REAF_SERVER", session.url), ("REAF_TOKEN", session.token), ("COLUMNS", "200")):
+        monkeypatch.setenv(name, value)
 
     def reaf(*words):
-        command = [sys.executable, "-m", "reafference.cli", *words]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=90)
+        """Exit status, and what stands on standard output and on standard error."""
+        capsys.readouterr()
+        return cli.main(words), *capsys.readouterr()
 
-    made = reaf("submit", "--nodes", "1", "--time", "10m", "--title", "by hand", "--wait", "1m")
-    assert made.returncode == 0, made.stderr
-    id = made.stdout.strip()
-    listed = reaf("jobs").stdout
-    assert id in listed
-    assert "by hand" in listed
-    assert "0:10:00" in listed
-    assert "nodes" in reaf("jobs", id).stdout
-    assert "serving" in reaf("jobs", id, "--log", "--lines", "20").stdout
-    assert reaf("cancel", id).returncode == 0
+    status, out, _ = reaf("submit", "--nodes", "1", "--time", "10m", "--title", "by hand", "--wait", "1m")
+    id = out.strip()
+    assert (status, id) == (0, "j1")
+    _, listed, _ = reaf("jobs")
+    for words in (id, "by hand", "0:10:00", "serving"):
+        assert words in listed
+    assert "1 ranks of 1 threads" in reaf("jobs", id)[1]
+    assert "serving" in reaf("jobs", id, "--log", "--lines", "20")[1]
+    assert reaf("cancel", id)[0] == 0
     until(session, id, "aborted")
-    assert (reaf("cancel", id).returncode, reaf("jobs", "j99").returncode) == (2, 2)
-    refused = reaf("submit", "--nodes", "99", "--time", "1:00")
-    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
-    assert "nodes: 99 is more" in refused.stderr
+    for words in (("cancel", id), ("jobs", "j99"), ("jobs", "--log"), ("submit", "--nodes", "99", "--time", "1:00")):
+        status, _, told_why = reaf(*words)
+        assert (status, told_why.count("\n")) == (2, 1), words
+    assert "nodes: 99 is more" in told_why
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("1:30", 5400), ("0:10", 600), ("1:00:30", 3630), ("2-00:00", 172_800), ("90m", 5400), ("2h", 7200)],
+)
+def test_durations_are_written_as_people_do(text, seconds):
+    assert job_commands.duration_s(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "90", "1:3", "soon", "-1m"])
+def test_what_is_no_duration_is_refused(text):
+    with pytest.raises(argparse.ArgumentTypeError, match="is no duration"):
+        job_commands.duration_s(text)
 
 
 def test_a_site_that_is_silent_for_a_while_loses_no_job(session, site):

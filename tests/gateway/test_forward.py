@@ -415,6 +415,40 @@ class TestBrokenLines:
         assert run.request("DELETE").status_code == 204
         assert run.request("GET").status_code == 404
 
+    def test_what_a_job_that_was_lost_has_written_comes_home_and_can_be_read(self, site, far):
+        experiment = uploaded(site.otto)
+        run = Run(site.otto, experiment, server="j4")
+        run.built().put("/state", state="started")
+        run.until(lambda now: now["step"] > 5 and now["recorded_bytes"] > 2000)
+        site.jobs.clear()
+        far.process.kill()  # all that it has started ends with it, without a word
+        far.process.wait()
+        site.until(lambda: site.server() is None)
+        with Listener(site.url, run.id, site.secrets["otto"]) as heard:
+            heard.until(lambda: heard.simulation and heard.simulation["state"] == "halted")
+        (found,) = recordings(site, experiment).values()
+        assert found["outcome"] == "fault"
+        assert found["steps"] > 5
+        assert run.get()["recording"] == found["id"]
+
+    def test_of_two_jobs_one_that_is_silent_does_not_hold_up_the_other(self, site, far, wire, tmp_path):
+        with JobGateway(tmp_path / "other", "j5") as other:
+            site.jobs.append(other.job())
+            site.ready("j5")
+            experiment = uploaded(site.otto)
+            with Run(site.otto, experiment, server="j4") as one, Run(site.otto, experiment, server="j5") as two:
+                one.built()
+                two.built()
+                assert {one.id, two.id} == {"j4-s1", "j5-s1"}
+                wire.silence()
+                site.until(lambda: not site.server("j4")["ready"])
+                began = time.monotonic()
+                assert two.post("/step").json()["step"] == 1
+                assert site.server("j5")["ready"]
+                assert time.monotonic() - began < 2
+                wire.speak()
+                site.ready("j4")
+
     def test_a_server_that_is_started_anew_fetches_what_it_has_missed(self, tmp_path, far):
         with Site(tmp_path / "other", [far.job()]) as site:
             site.ready()

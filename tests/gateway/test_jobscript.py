@@ -149,9 +149,9 @@ def test_node_1_and_the_brain_may_have_different_images():
 
 
 def test_where_mount_places_must_be_foreseen_the_parent_of_all_jobs_is_mounted():
-    ranks = arrays(render(request(runtime="charliecloud", image="/a/all")), parent="/shared/jobs")["ranks"]
+    ranks = arrays(render(request(runtime="charliecloud", image="/a/all")), folder="/shared/jobs/j4")["ranks"]
     assert "--bind=/shared/jobs:/shared/jobs" in ranks
-    assert "--bind=/f:/f" not in ranks
+    assert "--bind=/shared/jobs/j4:/shared/jobs/j4" not in ranks
 
 
 def test_an_image_does_not_follow_the_sites_python():

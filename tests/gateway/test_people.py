@@ -80,3 +80,30 @@ def test_owners_change_what_is_theirs_and_administrators_everything():
     assert not Person("ada", "owner").may_change("ben")
     assert not Person("ada", "viewer").may_change("ada")
     assert Person("root", "admin").may_change("ben")
+
+
+def test_the_administrators_token_may_be_given_in_a_file(people, path, tmp_path):
+    given = tmp_path / "admin_token"
+    given.write_text("a" * 32 + "\n")
+    people.admit(given)
+    assert people.find("a" * 32) == Person("admin", "admin")
+    people.admit(given)
+    assert len(people.all()) == 1
+    given.write_text("b" * 32)
+    People(path).admit(given)
+    assert People(path).find("b" * 32) == Person("admin", "admin")
+    assert People(path).find("a" * 32) is None
+
+
+@pytest.mark.parametrize("content", [b"", b"short", b"two words " * 10, b"\xff" * 40])
+def test_a_given_token_that_could_be_guessed_is_refused(people, tmp_path, content):
+    given = tmp_path / "admin_token"
+    given.write_bytes(content)
+    with pytest.raises(BadExperiment, match="admin_token"):
+        people.admit(given)
+    assert people.empty
+
+
+def test_a_given_token_that_cannot_be_read_is_named(people, tmp_path):
+    with pytest.raises(BadExperiment, match="nowhere cannot be read"):
+        people.admit(tmp_path / "nowhere")

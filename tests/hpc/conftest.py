@@ -1,5 +1,6 @@
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -31,3 +32,14 @@ def cluster():
 def jobs(cluster):
     with jobs_of.jobs(cluster) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def local_digests(tmp_path_factory):
+    """Digests of jobs.small_mouse by two ranks on this machine."""
+    out = tmp_path_factory.mktemp("local") / "out"
+    mouse = jobs_of.ROOT / "experiments" / "mouse_reach"
+    command = [jobs_of.PYTHON, "-m", "reafference.cli", "run", mouse, "--out", out, "--steps", "10", "--ranks", "2"]
+    command += [f"--set={key}={value}" for key, value in jobs_of.SMALL.items()]
+    subprocess.run([*map(str, command), "--no-overview"], check=True, capture_output=True, timeout=120)
+    return jobs_of.summary(out)["digests"]

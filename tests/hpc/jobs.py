@@ -22,6 +22,8 @@ ROOT = Path(__file__).parents[2]
 PYTHON = str(ROOT / ".venv" / "bin" / "python")
 START_S = 60.0
 LIMIT_S = 120.0
+# Short, on what all nodes share, and known to images whose runtime makes no places for what is mounted.
+FOLDER = Path("/var/tmp/reaf-test-jobs")
 SMALL = {"brain.parameters.area_mm2": 0.02}
 # More ranks than this machine has cores take turns; whoever waits has to let go of its core.
 CROWDED = ("export OMPI_MCA_mpi_yield_when_idle=1 OMP_WAIT_POLICY=passive",)
@@ -87,6 +89,8 @@ def wait(holds: Callable[[], bool], seconds: float, told: Callable[[], object] =
 class Jobs:
     """All jobs of one test."""
 
+    setup = CROWDED
+
     def __init__(self, cluster: Cluster, folder: Path) -> None:
         self._cluster, self._folder = cluster, folder
         self._made: list[Job] = []
@@ -96,7 +100,7 @@ class Jobs:
         id = f"j{len(self._made) + 1}"
         folder = self._folder / id
         usual = {"id": id, "folder": str(folder), "nodes": 2, "ranks_per_node": 1, "threads_per_rank": 1}
-        usual |= {"time_s": 600, "python": PYTHON, "setup": CROWDED, "pin": False}
+        usual |= {"time_s": 600, "python": PYTHON, "setup": self.setup, "pin": False}
         request = Request(**(usual | wanted))
         prepare_folder(request, folder)
         job = Job(self._cluster, request, folder, self._cluster.ask("sbatch", "--parsable", f"{folder}/job.sh"))
@@ -114,17 +118,16 @@ class Jobs:
 @contextlib.contextmanager
 def jobs(cluster: Cluster) -> Iterator[Jobs]:
     """Jobs in a folder of their own; none is left when the block ends, and nothing of them."""
-    # Short, and on what all nodes share.
-    folder = Path(f"/var/tmp/reaf-jobs-{os.getpid()}")
-    folder.mkdir(mode=0o700)
-    made = Jobs(cluster, folder)
+    shutil.rmtree(FOLDER, ignore_errors=True)  # of tests that were killed
+    FOLDER.mkdir(mode=0o700)
+    made = Jobs(cluster, FOLDER)
     try:
         yield made
     finally:
         try:
             made.end()
         finally:
-            shutil.rmtree(folder)
+            shutil.rmtree(FOLDER)
 
 
 def processes_of(folder: Path) -> dict[int, str]:
@@ -151,6 +154,13 @@ def small_mouse(session: client.Session, **wanted: Any) -> client.Simulation:
     """A mouse with little cortex, built."""
     experiment = session.clone("mouse_reach")
     return session.launch(experiment, **({"steps": 10, "set": SMALL} | wanted))
+
+
+def run_through(session: client.Session, **wanted: Any) -> client.Status:
+    """A run from its launch to its end; its last status."""
+    simulation = small_mouse(session, **wanted)
+    simulation.start()
+    return simulation.wait(timeout_s=90)
 
 
 def recording_of(job: Job, status: client.Status) -> Path:

@@ -2,11 +2,10 @@
 
 import os
 import signal
-import subprocess
 import time
 
 import pytest
-from jobs import PYTHON, ROOT, processes_of, recording_of, services_of, small_mouse, summary, wait
+from jobs import processes_of, recording_of, run_through, services_of, small_mouse, summary, wait
 
 from services.gateway.job_steps import read_steps
 
@@ -14,27 +13,10 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 LONG = 1_000_000
 
 
-@pytest.fixture(scope="module")
-def local(tmp_path_factory):
-    """Digests of the same run by two ranks on this machine."""
-    out = tmp_path_factory.mktemp("local") / "out"
-    command = [PYTHON, "-m", "reafference.cli", "run", str(ROOT / "experiments" / "mouse_reach"), "--out", str(out)]
-    command += ["--set", "brain.parameters.area_mm2=0.02", "--steps", "10", "--ranks", "2", "--no-overview"]
-    subprocess.run(command, check=True, capture_output=True, timeout=120)
-    return summary(out)["digests"]
-
-
-def run_through(session, **wanted):
-    """A run from its launch to its end; its last status."""
-    simulation = small_mouse(session, **wanted)
-    simulation.start()
-    return simulation.wait(timeout_s=90)
-
-
 # --- it runs --------------------------------------------------------------------------------------------
 
 
-def test_a_run_over_three_nodes_has_the_digests_of_one_on_a_laptop(jobs, local):
+def test_a_run_over_three_nodes_has_the_digests_of_one_on_a_laptop(jobs, local_digests):
     submitted = time.monotonic()
     job = jobs.submit()
     with job.connect() as session:
@@ -46,7 +28,7 @@ def test_a_run_over_three_nodes_has_the_digests_of_one_on_a_laptop(jobs, local):
         assert (status.state, status.outcome) == ("stopped", "finished")
         assert status.id.startswith(f"{job.request.id}-")
         found = summary(recording_of(job, status))
-    assert found["digests"] == local
+    assert found["digests"] == local_digests
     print(f"\nserving after {job.status.ready_after_s} s, first step {first_step_after_s:.1f} s after sbatch")
     assert first_step_after_s < 60.0
 
@@ -80,12 +62,12 @@ def test_threads_have_cores_of_their_own(jobs):
         simulation.stop()
 
 
-def test_without_pmix_ranks_come_by_mpiexec(jobs, local):
+def test_without_pmix_ranks_come_by_mpiexec(jobs, local_digests):
     job = jobs.submit(mpi="mpiexec")
     with job.connect() as session:
         status = run_through(session)
         assert status.outcome == "finished"
-        assert summary(recording_of(job, status))["digests"] == local
+        assert summary(recording_of(job, status))["digests"] == local_digests
 
 
 def test_one_rank_is_a_job_of_its_own_node(jobs):
@@ -112,12 +94,12 @@ def test_two_jobs_run_at_once_on_nodes_of_their_own(jobs):
 # --- again, and after a failure -------------------------------------------------------------------------
 
 
-def test_a_job_runs_one_experiment_after_the_other(jobs, local):
+def test_a_job_runs_one_experiment_after_the_other(jobs, local_digests):
     job = jobs.submit()
     with job.connect() as session:
         for _ in range(3):
             status = run_through(session)
-            assert summary(recording_of(job, status))["digests"] == local
+            assert summary(recording_of(job, status))["digests"] == local_digests
 
 
 def test_a_brain_that_dies_is_named_and_the_next_one_starts(jobs):

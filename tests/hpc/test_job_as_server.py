@@ -1,13 +1,14 @@
 """A job is a server of its site: submitted, launched on, steered, left; a real Slurm and a real ssh tunnel."""
 
 import os
+import re
 import shutil
 import signal
 from pathlib import Path
 
 import pytest
 from job_site import HOST, PORTS, site
-from jobs import SMALL, processes_of, summary, wait
+from jobs import processes_of, summary, wait
 from ssh_server import SshServer
 from websockets.exceptions import ConnectionClosed
 
@@ -43,7 +44,13 @@ def job(opened):
 
 @pytest.fixture(scope="module")
 def mouse(opened):
-    return opened.session.clone("mouse_reach").id
+    """An experiment with little cortex, of its own file."""
+    experiment = opened.session.clone("mouse_reach").id
+    text = opened.session.read_file(experiment, "experiment.toml").decode()
+    small = re.sub(r"area_mm2 = [0-9.]+", "area_mm2 = 0.02", text)
+    assert small != text
+    opened.session.write_file(experiment, "experiment.toml", small)
+    return experiment
 
 
 def digests(opened, experiment, status):
@@ -63,7 +70,7 @@ def ssh_of(opened):
 def test_a_run_on_a_job_is_the_run_on_this_machine_and_its_recording_comes_home(opened, job, mouse):
     found = []
     for server, ranks in (("local", 2), (job, None)):
-        with opened.session.launch(mouse, server=server, ranks=ranks, steps=10, set=SMALL) as simulation:
+        with opened.session.launch(mouse, server=server, ranks=ranks, steps=10) as simulation:
             simulation.start()
             status = simulation.wait(timeout_s=120)
         assert (status.state, status.outcome, status.server) == ("stopped", "finished", server)
@@ -73,7 +80,7 @@ def test_a_run_on_a_job_is_the_run_on_this_machine_and_its_recording_comes_home(
 
 
 def test_a_run_goes_on_while_the_tunnel_is_cut(opened, job, mouse):
-    with opened.session.launch(mouse, server=job, steps=LONG, set=SMALL) as simulation:
+    with opened.session.launch(mouse, server=job, steps=LONG) as simulation:
         simulation.start()
         with Listener(opened.url, simulation.id, opened.token).subscribe("body/joints") as heard:
             heard.until(lambda: heard.of("body/joints"))
@@ -93,7 +100,7 @@ def test_a_run_goes_on_while_the_tunnel_is_cut(opened, job, mouse):
 
 def test_a_job_that_is_aborted_stops_its_run_in_order_and_its_recording_comes_home(opened, mouse):
     server = opened.serves(opened.submit())
-    simulation = opened.session.launch(mouse, server=server, steps=LONG, set=SMALL)
+    simulation = opened.session.launch(mouse, server=server, steps=LONG)
     simulation.start()
     simulation.wait(0.1, timeout_s=60)
     assert opened.http.delete(f"/jobs/{server}").status_code == 202

@@ -191,5 +191,36 @@ def test_jobs_are_submitted_watched_and_cancelled_from_a_terminal(site):
     assert "nodes: 99 is more" in wrong.stderr
 
 
+def test_a_job_through_unicore_has_its_nodes_from_slurm(cluster, tmp_path, monkeypatch):
+    """The site of UNICORE is a stand-in; batch system, nodes and job are real."""
+    monkeypatch.syspath_prepend(str(ROOT / "tests" / "gateway"))
+    from unicore_stand_in import UnicoreStandIn
+
+    folder, home = Path(f"/var/tmp/reaf-unicore-{os.getpid()}"), tmp_path / "home"
+    for made in (folder, home):
+        made.mkdir(mode=0o700)
+    try:
+        with UnicoreStandIn(folder, batch="slurm") as stand_in:
+            login = tmp_path / "login"
+            login.write_text(stand_in.token)
+            login.chmod(0o600)
+            more = ["[cluster.unicore]", f'url = "{stand_in.url}"', f'token_file = "{login}"']
+            text = settings(cluster, folder, "unicore", tmp_path) + "\n".join(more) + "\n"
+            (home / "cluster.toml").write_text(text)
+            site = Site(home, folder)
+            try:
+                job = site.until(site.submit(nodes=2).id, "serving")
+                number = stand_in.jobs[job.scheduler_id].number
+                assert cluster.ask("squeue", "-h", "-o", "%D %T", f"--jobs={number}").split() == ["3", "RUNNING"]
+                wait(lambda: any(one.id == job.id and one.cores for one in site.session.servers()), 10.0)
+                site.session.jobs.cancel(job.id)
+                assert site.until(job.id, "aborted", seconds=END_S).exit_status == 0
+                wait(lambda: not processes_of(folder / job.scheduler_id), 10.0)
+            finally:
+                site.close()
+    finally:
+        shutil.rmtree(folder)
+
+
 def test_the_repository_lies_where_all_nodes_see_it():
     assert Path(PYTHON).exists(), f"{ROOT} has no environment: make venv"

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, Request
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, Request, TimeoutError
 
 ROOT = Path(__file__).resolve().parents[2]
 OUTPUT = ROOT / "test-output" / "page"
@@ -33,6 +33,8 @@ _ARGUMENTS = (
 )
 _SERVE = (sys.executable, "-m", "reafference.cli", "serve")
 _END_S = 30.0
+_AGAIN = 3
+_FIRST_MS = 5000
 
 
 def chromium() -> str | None:
@@ -106,6 +108,12 @@ class Visitor:
     def go(self, place: str) -> None:
         """To a route of the page, `#/run/s1` for instance."""
         self.page.goto(f"{self.server.url}/{place}")
+        # Other tests make and remove network interfaces, and then Chromium breaks off what it loads.
+        for _ in range(_AGAIN):
+            with contextlib.suppress(TimeoutError):
+                self.page.wait_for_selector("#page > *", state="attached", timeout=_FIRST_MS)
+                return
+            self.page.reload()
 
     def picture(self, name: str) -> Path:
         """Keep a screenshot under this name."""
@@ -123,6 +131,12 @@ class Visitor:
 
     def close(self) -> None:
         self.context.close()
+
+
+def _tells(message: ConsoleMessage) -> bool:
+    """Whether it tells of a fault of the page. When other tests make or remove network interfaces, Chromium breaks off
+    requests; the page asks again."""
+    return message.type == "error" and "ERR_NETWORK_CHANGED" not in message.text
 
 
 def launch(playwright: Playwright) -> Browser:
@@ -151,7 +165,7 @@ def visitor(
 
     context.on("request", note)
     page.on("websocket", lambda socket: made.outside.append(socket.url) if home not in socket.url else None)
-    page.on("console", lambda message: made.errors.append(message.text) if message.type == "error" else None)
+    page.on("console", lambda message: made.errors.append(message.text) if _tells(message) else None)
     page.on("pageerror", lambda error: made.errors.append(str(error)))
     try:
         yield made

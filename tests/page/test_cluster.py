@@ -83,7 +83,7 @@ class TestWithoutACluster:
 
     def test_it_says_kindly_that_there_is_none_and_how_to_connect_one(self, person):
         person.go("#/cluster")
-        expect(person.page.get_by_role("heading", name="No cluster is connected, and none is needed")).to_be_visible()
+        expect(person.page.get_by_role("heading", name="Everything runs on this machine")).to_be_visible()
         expect(person.page.get_by_text("[cluster]")).to_be_visible()
         expect(card(person, "Servers")).to_contain_text("This machine")
         assert person.page.locator("form").count() == 0
@@ -102,6 +102,20 @@ class TestWithoutACluster:
         expect(person.page.get_by_role("heading", name="There is no job j9")).to_be_visible()
         # The browser tells of the answer 404 by itself.
         assert all("404" in each for each in person.errors)
+        person.errors.clear()
+
+    def test_a_page_whose_script_does_not_come_at_once_is_asked_for_again(self, person):
+        refused = []
+
+        def once(route):
+            refused.append(route.request.url)
+            route.abort() if len(refused) == 1 else route.continue_()
+
+        person.page.route("**/cluster/overview.js", once)
+        person.go("#/cluster")
+        expect(card(person, "Servers")).to_contain_text("This machine")
+        assert len(refused) == 2
+        assert all("ERR_FAILED" in each for each in person.errors)
         person.errors.clear()
 
     def test_it_asks_nothing_once_another_page_is_open(self, person):

@@ -506,6 +506,12 @@ def test_a_door_without_keys_is_refused_unless_that_is_meant(tmp_path):
         StepHost(wires, f"ipc://{tmp_path}/step", Sender("engine"), far)
 
 
+def test_a_wire_without_keys_that_leaves_the_machine_is_told_of(said):
+    with Wires(insecure=True) as wires:
+        StepPeer(wires, "tcp://192.0.2.1:5600", Sender("brain"))
+    assert await_word(said, "not encrypted")["address"] == "tcp://192.0.2.1:5600"
+
+
 def test_on_a_bench_who_comes_is_who_it_says(doors, tmp_path):
     with Wires(insecure=True) as wires:
         host = StepHost(wires, f"ipc://{tmp_path}/step", Sender("engine"), doors.step)

@@ -22,6 +22,21 @@ export function read(hash) {
   return { page: "lost", params: {} };
 }
 
+const AGAIN_MS = [200, 800, 2000];
+
+/** The module of a page; asked for again where the network fails for a moment, as it does when a machine changes nets. */
+async function load(page) {
+  for (const pause of AGAIN_MS) {
+    try {
+      return await import(`./pages/${page}.js`);
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error; // the script is at fault
+      await new Promise((done) => { setTimeout(done, pause); });
+    }
+  }
+  return import(`./pages/${page}.js`);
+}
+
 /** Opens the page of each new hash in the room that `roomFor(page)` gives, after the one before has been closed. */
 export function follow(app, roomFor, fault) {
   let opened = null;
@@ -35,7 +50,7 @@ export function follow(app, roomFor, fault) {
     const room = roomFor(page);
     if (page === "lost") return fault(room, new Error("There is no such page"));
     try {
-      const module = await import(`./pages/${page}.js`);
+      const module = await load(page);
       if (mine === turn) opened = module.open(room, params, app);
     } catch (error) {
       console.error(error);
