@@ -11,7 +11,8 @@ FROM ${BASE}
 ARG UID=1000
 RUN apt-get update && apt-get install -y --no-install-recommends tini && rm -rf /var/lib/apt/lists/* \
     && useradd --uid ${UID} --no-create-home --home-dir /tmp reaf \
-    && mkdir -p /run/launcher /run/reafference && chown -R reaf:reaf /run/launcher /run/reafference
+    && mkdir -p /run/launcher /run/reafference && chown -R reaf:reaf /run/launcher /run/reafference \
+    && chmod 700 /run/launcher /run/reafference
 COPY deploy/images/start /usr/local/bin/start
 COPY --from=build /opt/venv /opt/venv
 COPY pyproject.toml deploy/images/finish.py /opt/reafference/

@@ -27,6 +27,7 @@ _EXIT = """exit status of `reaf run`:
 _RECORDER = (sys.executable, "-m", "services.recorder")
 _OF_KERNEL = ("ranks", "threads", "host", "port", "modules", "origins", "call_limit_s")
 _IMPORT = (sys.executable, "-m", "services.gateway.published")
+_TUNNEL = (sys.executable, "-m", "services.gateway.tunnel")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -150,6 +151,11 @@ def _keys(given: argparse.Namespace, console: Console) -> int:
     return keys.run(given)
 
 
+def _tunnel_key(given: argparse.Namespace, console: Console) -> int:
+    arguments = [str(given.key)] + ([f"--ports={given.ports}"] if given.ports else [])
+    return subprocess.run([*_TUNNEL, *arguments], check=False).returncode
+
+
 def _doctor(given: argparse.Namespace, console: Console) -> int:
     return doctor.report(Console(highlight=False))
 
@@ -245,6 +251,11 @@ def _parser() -> argparse.ArgumentParser:
     locks = commands.add_parser("keys", help="make the keys with which services on other machines are let in")
     keys.add_arguments(locks)
     locks.set_defaults(command=_keys)
+
+    tunnel = commands.add_parser("tunnel-key", help="make the key of the tunnels of jobs, and say how to let it in")
+    tunnel.add_argument("key", type=Path, metavar="FILE", help="the private key, made if it is not there")
+    tunnel.add_argument("--ports", metavar="FIRST-LAST", help="of the loopback, on which tunnels may listen")
+    tunnel.set_defaults(command=_tunnel_key)
 
     diagnose = commands.add_parser("doctor", help="what is installed, and what to do about what is missing")
     diagnose.set_defaults(command=_doctor)

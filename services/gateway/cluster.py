@@ -148,8 +148,11 @@ class Cluster:
     # --- what can be done --------------------------------------------------------------------------------
 
     async def submit(self, order: Order, person: Person) -> Job:
-        """Hand over a job; it waits, or starts. One that is broken off meanwhile is looked for later. Raises Problem 409 without a cluster or with too many jobs, 422 for
-        what the cluster cannot give or its scheduler refuses."""
+        """Hand over a job; it waits, or starts. One that is broken off meanwhile is looked for later.
+
+        Raises Problem 409 without a cluster or with too many jobs, 422 for what the cluster cannot give or its
+        scheduler refuses.
+        """
         settings, _ = self._there()
         order = cluster_order.completed(order, settings)
         cluster_order.check(order, settings, await self.bounds(), await self.offer())

@@ -180,7 +180,7 @@ if [ "$reach" = tunnel ]; then
     tunnel=$!
 fi
 ready_after=$SECONDS
-tell serving "the job's gateway serves"
+tell serving "simulations can be launched on it"
 
 # ---- while it serves -------------------------------------------------------------------------------------------------
 # Those that the scheduler has given up; one that does not answer yet ("idle*") may come back.
@@ -195,7 +195,7 @@ watch_tunnel() {
     if [ "$now" = open ]; then tunnel_opened=$((${tunnel_opened:-0} + 1)); fi
     if [ -n "$now" ] && [ "$now" != "$seen" ]; then
         tunnel_state=$now
-        tell serving "the job's gateway serves"
+        tell serving "simulations can be launched on it"
     fi
     # Once it has stood, it is tried again for as long as the job lasts.
     if [ "${tunnel_opened:-0}" -lt 3 ] && [ $((SECONDS - ready_after)) -ge "$tunnel_patience" ]; then

@@ -60,7 +60,7 @@ def stop(url: str, token: str, simulation: str) -> bool:
 
 def ask(url: str, token: str, method: str, path: str, body: object = None) -> Any:
     """The answer of the gateway. Within the job's own network no proxy is wanted."""
-    request = urllib.request.Request(url.rstrip("/") + "/api/v1/" + path, method=method)
+    request = urllib.request.Request(url.rstrip("/") + "/api/" + path, method=method)
     request.add_header("Authorization", "Bearer " + token)
     data = None
     if body is not None:

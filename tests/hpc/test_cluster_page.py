@@ -108,7 +108,7 @@ def test_a_job_is_submitted_launched_on_and_aborted_at_the_page(person, site):
 
     serving.get_by_role("link", name="Open").click()
     expect(card(person, "Layout").locator("li")).to_have_count(3)
-    expect(card(person, "Log")).to_contain_text("the job's gateway serves")
+    expect(card(person, "Log")).to_contain_text("simulations can be launched on it")
     runs = card(person, "Simulations")
     runs.get_by_label("Experiment to launch on it").select_option(experiment["id"])
     runs.get_by_role("button", name="Launch…").click()

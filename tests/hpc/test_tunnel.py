@@ -174,7 +174,7 @@ def test_the_key_opens_the_tunnel_and_nothing_else(server, tmp_path):
 
 
 def test_the_line_of_a_key_is_printed(tmp_path):
-    command = [sys.executable, "-m", "services.gateway.tunnel", str(tmp_path / "key")]
+    command = [sys.executable, "-m", "reafference.cli", "tunnel-key", str(tmp_path / "key")]
     told = subprocess.run([*command, "--ports", "23300-23301"], capture_output=True, text=True, timeout=60)
     assert told.returncode == 0, told.stderr
     options, kind, _, comment = told.stdout.split()

@@ -134,12 +134,12 @@ class DeskScheduler:
         readable, _, _ = select.select([entry.process.stdout], [], [], PATIENCE_S)
         assert readable, "the job's gateway says nothing"
         url = json.loads(entry.process.stdout.readline())["url"]
-        self.log(id, "serving: the job's gateway serves")
+        self.log(id, "serving: simulations can be launched on it")
         port = int(url.rstrip("/").rsplit(":", 1)[1])
         self._tell(
             id,
             state="serving",
-            text="the job's gateway serves",
+            text="simulations can be launched on it",
             url=url,
             address="127.0.0.1",
             port=port,

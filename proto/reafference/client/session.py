@@ -180,6 +180,7 @@ class Session:
         limit: Limit | float | None = None,
         set: Mapping[str, Any] | None = None,
         server: str = "local",
+        image: str = "",
         name: str | None = None,
         record: bool | None = None,
         pace: float | None = None,
@@ -189,7 +190,8 @@ class Session:
         """Build an experiment and return it when it is loaded: paused, or started where `start` says so.
 
         `ranks` MPI processes of `threads` threads make the brain; `limit` is in simulated seconds, or a Limit;
-        `set` overrides keys of the experiment file; `pace` is 1 for real time, 0 for as fast as possible. Raises
+        `set` overrides keys of the experiment file; `pace` is 1 for real time, 0 for as fast as possible. `server` is
+        one of `servers()`; on "containers" the run has containers of its own, of the version `image`. Raises
         Busy when there is no place, Failed with the reason when it cannot be built, Late after `timeout_s`.
         """
         given = {
@@ -200,6 +202,7 @@ class Session:
             "limit": _limit(limit),
             "set": dict(set) if set else None,
             "server": None if server == "local" else server,
+            "image": image or None,
             "name": name,
             "record": record,
             "pace": pace,
