@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Most tests wait for processes, so two at a time take little more than half the time, on two cores too.
 PARALLEL ?= 2
 
-.PHONY: run test lint bench venv compat nest-mpi lock campaign clean images up campaign-containers
+.PHONY: run test lint bench venv compat nest-mpi lock campaign clean images up campaign-containers campaign-cluster
 
 run: venv
 	$(BIN)/reaf run experiments/mouse_reach
@@ -48,6 +48,10 @@ up: images
 campaign-containers: venv
 	deploy/make-images && deploy/make-images launcher
 	$(BIN)/pytest -m containers tests/containers
+
+# On a Slurm of this machine's own; takes root, and the packages named in tests/hpc/minicluster.py.
+campaign-cluster: venv
+	$(BIN)/python tests/hpc/minicluster.py --nodes 4 --accounting --rest -- $(BIN)/pytest -m cluster tests/hpc
 
 clean:
 	rm -rf .venv .compat .pytest_cache .mypy_cache .ruff_cache

@@ -132,11 +132,6 @@ class DockerEngine:
             self._api.start(made)
         return made
 
-    def stop(self, container: str, patience_s: int) -> None:
-        """Ask it to end, and after so many seconds make it."""
-        with _told(), contextlib.suppress(docker.errors.NotFound):
-            self._api.stop(container, timeout=patience_s)
-
     def remove(self, container: str) -> None:
         """End it at once if it runs, and leave nothing of it."""
         with _told():

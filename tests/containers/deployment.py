@@ -87,7 +87,7 @@ class Deployment:
     token: str = field(default_factory=lambda: secrets.token_hex(32))
 
     def __post_init__(self) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         file = self.folder / "admin_token"
         file.write_text(self.token)
@@ -238,7 +238,8 @@ def _said(command: list[str], environment: dict[str, str] | None, *, check: bool
     return done.stdout
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])

@@ -142,6 +142,19 @@ def test_two_sets_and_the_standing_one_give_the_run_without_containers(
     nothing_left(site)
 
 
+def test_the_client_launches_a_version_that_it_has_chosen(site: Deployment, experiment: str, digest: str) -> None:
+    with site.session() as session:
+        [server] = [one for one in session.servers() if one.id == "containers"]
+        tag = server.images[0]
+        with session.launch(experiment, server=server.id, image=tag, set=SMALL, steps=STEPS) as sim:
+            brain = json.loads(docker("inspect", of(site, sim.id)["brain"]))[0]
+            assert brain["Config"]["Labels"]["reafference.owner"] == "admin"
+            assert brain["Image"] == json.loads(docker("image", "inspect", f"reafference-brain:{tag}"))[0]["Id"]
+            sim.start()
+            now = state(site, sim.id, "stopped")
+    assert recorded(site, experiment, now)["digest"] == digest
+
+
 @pytest.mark.parametrize(
     ("image", "status", "sentence"),
     [

@@ -1,4 +1,4 @@
-"""The page of `docker compose up`, in a browser: a run from the template to its recording, and a gateway that is restarted."""
+"""The page of `docker compose up`, in a browser: a run up to its recording, and a gateway that is restarted."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""`docker compose up` as a newcomer has it: five services stand, a run goes through the client, and all of it goes away."""
+"""`docker compose up` as a newcomer has it: five services stand, a run goes through, and all of it goes away."""
 
 import json
 from pathlib import Path

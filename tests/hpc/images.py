@@ -1,4 +1,4 @@
-"""Images for the runtimes of clusters, made from those of this machine's container engine and kept for the next time."""
+"""Images for the runtimes of clusters, made from those of the container engine here, and kept for the next time."""
 
 import fcntl
 import shutil

@@ -82,8 +82,8 @@ def cluster(
         stack.callback(shutil.rmtree, PLACE, ignore_errors=True)
         environment = {
             "SLURM_CONF": str(PLACE / "slurm.conf"),
-            "SLURMRESTD_URL": f"http://127.0.0.1:{REST_PORT}",
             "REAF_MINICLUSTER": f"{nodes}:{cpus}",
+            **({"SLURMRESTD_URL": f"http://127.0.0.1:{REST_PORT}"} if rest else {}),
         }
         (PLACE / "slurm.conf").write_text(slurm_conf(nodes, cpus, memory_mb, accounting))
         stack.callback(end_all)
@@ -103,7 +103,8 @@ def cluster(
 def running(environ: Mapping[str, str]) -> Cluster:
     """The cluster within which we were started."""
     nodes, cpus = environ["REAF_MINICLUSTER"].split(":")
-    return Cluster(int(nodes), int(cpus), {"SLURM_CONF": environ["SLURM_CONF"]})
+    known = {name: environ[name] for name in ("SLURM_CONF", "SLURMRESTD_URL") if name in environ}
+    return Cluster(int(nodes), int(cpus), known)
 
 
 # --- what it takes --------------------------------------------------------------------------------------

@@ -87,7 +87,10 @@ class Recording:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """A place where simulations can run: `busy` of its `places` are taken."""
+    """A place where simulations can run: `busy` of its `places` are taken.
+
+    `kind` is local, containers or job; `text` says why it is not `ready`. `images` are the versions one can choose from.
+    """
 
     id: str
     title: str = ""
@@ -95,6 +98,10 @@ class Server:
     busy: int = 0
     cores: int | None = None
     memory_gb: float | None = None
+    kind: str = "local"
+    ready: bool = True
+    text: str = ""
+    images: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
