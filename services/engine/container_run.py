@@ -11,6 +11,7 @@ import select
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -75,6 +76,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ReafferenceError as error:
         say("failed", code=error.code, text=error.text)
         status = error.exit_status
+    except Exception as error:
+        # Whatever it was, the set must not stay.
+        traceback.print_exc()
+        say("failed", code=ReafferenceError.code, text=f"the launcher of containers failed: {error!r}")
+        status = ReafferenceError.exit_status
     return status if run.cleared_away() else LEFT_BEHIND
 
 

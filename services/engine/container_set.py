@@ -43,7 +43,10 @@ class ContainerSet:
         Raises BadExperiment where there is nothing to make them of, PeerLost if the container engine fails.
         """
         configs = {service: self._config(service, tag, labels) for service in SERVICES}
-        self.folder.mkdir(mode=0o700)
+        try:
+            self.folder.mkdir(mode=0o700)
+        except OSError as error:
+            raise PeerLost(f"the folder {self.folder} of a set cannot be made: {error.strerror}") from None
         with ThreadPoolExecutor(len(SERVICES)) as pool:
             started = {
                 service: pool.submit(self._docker.start, self._place(service).name, config)

@@ -18,6 +18,11 @@ from .experiment import Mpi
 _KILLED = re.compile(r"process rank (?P<rank>\d+) with PID \d+ on node (?P<host>\S+) exited on signal (?P<signal>\d+)")
 _ENDED = re.compile(r"Process name: \[\[\d+,\d+\],(?P<rank>\d+)\]\s+Exit code:\s+(?P<status>\d+)")
 
+# What srun says of a task of its step, and of a node. Slurm 22 to 24.
+_TASK = re.compile(r"srun: error: (?P<host>\S+): tasks? (?P<rank>\d+)[\d,-]*: (?P<how>[^\n]+)")
+_NODE = re.compile(r"srun: error: Node failure on (?P<host>\S+)")
+_STATUS = re.compile(r"Exited with exit code (?P<status>\d+)")
+
 
 def command(module: str, *, ranks: int, threads: int, cores: int, mpi: Mpi, environment: Iterable[str]) -> list[str]:
     """mpiexec with `ranks` processes that run `module`: see stand.job_command, which a stand uses as well."""
@@ -43,7 +48,21 @@ def how_it_ended(log: str) -> tuple[str, str]:
         return f"its rank {killed['rank']} (on {killed['host']}) was killed by {name}", ""
     if ended := _ENDED.search(log):
         return f"its rank {ended['rank']} ended with status {ended['status']}", ""
+    if node := _NODE.search(log):
+        return f"the node {node['host']} was lost", ""
+    if task := _TASK.search(log):
+        return _of_task(task["rank"], task["host"], task["how"]), ""
     return "", ""
+
+
+def _of_task(rank: str, host: str, how: str) -> str:
+    """srun has the words of the system for a signal, and its own for a status."""
+    if status := _STATUS.search(how):
+        return f"its rank {rank} (on {host}) ended with status {status['status']}"
+    for number in signal.Signals:
+        if how.startswith(signal.strsignal(number) or "?"):
+            return f"its rank {rank} (on {host}) was killed by {number.name}"
+    return f"its rank {rank} (on {host}) ended: {how}"
 
 
 def _last_words(line: str) -> tuple[str, str] | None:

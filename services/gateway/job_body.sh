@@ -63,9 +63,9 @@ pause() {
 # What the steps used, as far as the scheduler knows: from its accounting, or from what runs now.
 measure() {
     local fields=JobID,JobName,ElapsedRaw,MaxRSS,TotalCPU,ConsumedEnergyRaw
-    timeout 10 sacct -n -P -j "$job" --format=$fields >"$folder/steps.new" 2>/dev/null &&
+    timeout 5 sacct -n -P -j "$job" --format=$fields >"$folder/steps.new" 2>/dev/null &&
         [ -s "$folder/steps.new" ] && mv "$folder/steps.new" "$folder/steps.txt"
-    timeout 10 sstat -a -n -P -j "$job" --format=JobID,MaxRSS,AveCPU,NTasks,ConsumedEnergyRaw 2>/dev/null |
+    timeout 5 sstat -a -n -P -j "$job" --format=JobID,MaxRSS,AveCPU,NTasks,ConsumedEnergyRaw 2>/dev/null |
         awk -v at="$(($(date +%s) - began))" 'NF {print at "|" $0}' >>"$folder/steps.live"
     rm -f "$folder/steps.new"
 }
@@ -75,6 +75,7 @@ finish() {
     trap '' USR1 USR2 TERM
     tell ending "$2"
     if alive "$gateway" && [ -n "$url" ]; then
+        measure # while there is something to look at
         timeout $((close_s + 15)) "$host_python" "$folder/host.py" close "$url" "$folder/token" "$close_s" ||
             say "not everything ended within $close_s s; it is ended now"
     fi

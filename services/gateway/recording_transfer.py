@@ -93,16 +93,26 @@ async def bring(source: Source, experiment: str, recording: str, into: Path, tol
     writes to it, 422 for files that cannot lie here.
     """
     for _ in range(_TRIES):
-        files = await source.files(experiment, recording)
+        files = await _files(source, experiment, recording)
         await asyncio.to_thread(_prepare, into, files)
         total, before = sum(files.values()), 0
         for path, size in files.items():
             async for have in _bring_file(source, experiment, recording, path, size, into):
                 told(before + have, total)
             before += size
-        if await source.files(experiment, recording) == files:
+        if await _files(source, experiment, recording) == files:
             return
     raise Problem(409, "busy", "it is still being written")
+
+
+async def _files(source: Source, experiment: str, recording: str) -> dict[str, int]:
+    """Those that count: a recorder that was lost leaves hidden ones behind."""
+    found = await source.files(experiment, recording)
+    return {path: size for path, size in found.items() if not any(map(_hidden, path.split("/")))}
+
+
+def _hidden(part: str) -> bool:
+    return part.startswith(".") and part not in (".", "..")
 
 
 def _prepare(into: Path, files: dict[str, int]) -> None:

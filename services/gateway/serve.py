@@ -195,6 +195,8 @@ def bound(host: str, port: int) -> socket.socket:
     except OSError as error:
         reason = error.strerror or str(error)
         raise BadExperiment(f"{host}:{port} cannot be listened on ({reason}): try another --port, or 0") from None
+    # Connections inherit it. Without it an answer, which goes out in two pieces, waits 40 ms for an acknowledgement.
+    door.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     door.setblocking(False)
     return door
 

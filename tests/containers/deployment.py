@@ -220,11 +220,11 @@ def deployed(folder: Path, **settings: str) -> Iterator[Deployment]:
         assert made.left() == []
 
 
-def local_digest(folder: Path, steps: int) -> str:
-    """Of the same run without containers."""
+def local_digest(folder: Path, steps: int, *more: str) -> str:
+    """Of the same run without containers; `more` are further options of `reaf run`."""
     command = [
         *(sys.executable, "-m", "reafference.cli", "run", str(ROOT / "experiments" / "mouse_reach")),
-        *("--set", f"area_mm2={SMALL['area_mm2']}", "--steps", str(steps), "--out", str(folder / "local")),
+        *("--set", f"area_mm2={SMALL['area_mm2']}", "--steps", str(steps), "--out", str(folder / "local"), *more),
     ]
     _said(command, None, check=True)
     return str(json.loads((folder / "local" / "summary.json").read_text())["digest"])

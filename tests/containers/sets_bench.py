@@ -114,7 +114,11 @@ class Bench:
             self.make_images(tag)
         self.api.create_network(f"{self.name}_inside", internal=True, labels={"reafference.project": self.name})
         for service in SERVICES:
-            self.api.create_container_from_config(self._standing(service), f"{self.name}-{service}-1")
+            self.stand(service)
+
+    def stand(self, service: str) -> None:
+        """Make the container of a service that stands; for these tests it need not run."""
+        self.api.create_container_from_config(self._standing(service), f"{self.name}-{service}-1")
 
     def make_images(self, tag: str, services: Sequence[str] = SERVICES, entry: str = "") -> None:
         """The engine's image with the toy in it, under the name of every service; with another entry, if need be."""

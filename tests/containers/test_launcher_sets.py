@@ -235,6 +235,29 @@ def test_images_that_cannot_start_are_named_with_their_last_words(project: Bench
     assert project.containers() == {}
 
 
+def test_without_a_standing_container_to_make_it_of_the_missing_one_is_named(project: Bench) -> None:
+    name = f"{project.name}-body-1"
+    project.api.remove_container(name)
+    try:
+        run = project.launch("wait")
+        assert f"the project {project.name} has no container of the body" in run.saying("failed")["text"]
+        assert run.end()["status"] == 2
+        assert project.containers() == {}
+    finally:
+        project.stand("body")
+
+
+def test_where_its_folder_cannot_be_made_nothing_is_left(project: Bench) -> None:
+    project.run.chmod(0o500)
+    try:
+        run = project.launch("wait")
+        assert "cannot be made: Permission denied" in run.saying("failed")["text"]
+        assert run.end()["status"] == 5
+        assert project.containers() == {}
+    finally:
+        project.run.chmod(0o700)
+
+
 def test_a_launcher_that_was_killed_finds_its_sets_again(project: Bench) -> None:
     kept = project.launch("say", "kept", "wait", keep=True, id="s1")
     lost = project.launch("say", "lost", "wait", id="s2")

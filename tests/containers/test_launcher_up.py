@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,10 @@ from typing import Any
 
 import httpx
 import pytest
+from browsing import chromium, visitor
+from browsing import launch as open_browser
 from deployment import SMALL, Deployment, deployed, docker, local_digest, missing, until
+from playwright.sync_api import expect, sync_playwright
 from sets_bench import why_not
 
 pytestmark = [pytest.mark.containers, pytest.mark.campaign]
@@ -153,6 +157,29 @@ def test_the_client_launches_a_version_that_it_has_chosen(site: Deployment, expe
             sim.start()
             now = state(site, sim.id, "stopped")
     assert recorded(site, experiment, now)["digest"] == digest
+
+
+def test_the_page_launches_a_version_that_is_chosen_there(site: Deployment, experiment: str) -> None:
+    assert chromium() is not None, "the page cannot be tested: there is no Chromium (Debian: apt install chromium)"
+    tag = site.ask("GET", "images")[-1]
+    with sync_playwright() as playwright, open_browser(playwright) as browser, visitor(browser, site) as person:  # type: ignore[arg-type]
+        person.go("#/")
+        row = person.page.locator("tr", has_text=experiment).first
+        row.get_by_role("button", name=re.compile("Launch")).click()
+        person.page.get_by_label("Where").select_option("containers")
+        person.page.get_by_label("Image version").select_option(tag)
+        person.page.get_by_label("brain.parameters.area_mm2").fill("0.02")
+        person.picture("launch_in_containers_light_1440")
+        person.page.keyboard.press("Enter")
+        person.page.wait_for_url("**/#/run/*")
+        expect(person.page.locator('.state-chip[data-state="paused"]')).to_be_visible(timeout=90_000)
+        sid = str(person.page.url.rsplit("/", 1)[-1])
+        now = site.state(sid)
+        assert (now["server"], now["launched"]["image"]) == ("containers", tag)
+        assert len(of(site, sid)) == 4
+        assert person.errors == []
+        site.ask("PUT", f"simulations/{sid}/state", {"state": "stopped"})
+    nothing_left(site)
 
 
 @pytest.mark.parametrize(

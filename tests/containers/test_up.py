@@ -90,6 +90,20 @@ def test_a_run_through_the_client_is_the_one_without_containers(site: Deployment
     site.inside("recorder", "python", "-m", "services.recorder", "verify", summary["run_folder"])
 
 
+def test_a_brain_of_two_processes_gives_what_one_with_two_threads_gives(site: Deployment, tmp_path: Path) -> None:
+    with site.session() as session:
+        experiment = session.clone("mouse_reach")
+        with session.launch(experiment, set=SMALL, ranks=2, threads=1) as sim:
+            sim.run(for_s=0.2)
+            assert sim.status.facts["processes"] == 2
+            sim.run(for_s=0.8)
+        recording = until(lambda: finished(session, experiment), "the recording is complete")
+        summary = json.loads(session.recordings(experiment.id).read(recording.id, "summary.json"))
+        errors = session.recordings(experiment.id).read(recording.id, "logs/brain.log").decode()
+    assert summary["digest"] == local_digest(tmp_path, STEPS, "--threads", "2")
+    assert "WARNING" not in errors, errors
+
+
 def finished(session, experiment):
     """The newest recording, once it is whole."""
     found = session.recordings(experiment.id).list()

@@ -132,7 +132,7 @@ def test_the_first_document_tells_who_what_and_with_which_versions(wanted):
     assert start.parameters == {"gain": 3}
     assert start.settings["parameters"] == {"gain": 3}
     assert start.files == {"experiment.toml": TEXT}
-    assert start.versions["protocol"] == "1.2"
+    assert start.versions["protocol"] == "1.3"
     assert {"reafference", "numpy", "pyzmq", "msgpack"} <= set(start.versions)
     assert start.machine["cores"] >= 1
     assert (start.ports["brain"], start.ports["body"]) == (BRAIN, BODY)

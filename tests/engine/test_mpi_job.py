@@ -3,6 +3,8 @@
 import json
 import sys
 
+import pytest
+
 from services.engine import mpi_job
 from services.engine.experiment import Mpi
 
@@ -68,6 +70,19 @@ def test_a_killed_rank_is_named():
 
 def test_a_rank_that_ended_by_itself_is_named():
     assert mpi_job.how_it_ended(MPIEXEC_ENDED) == ("its rank 3 ended with status 7", "")
+
+
+@pytest.mark.parametrize(
+    ("said", "how"),
+    [
+        ("srun: error: n3: task 1: Killed", "its rank 1 (on n3) was killed by SIGKILL"),
+        ("srun: error: n3: tasks 2-3: Segmentation fault (core dumped)", "its rank 2 (on n3) was killed by SIGSEGV"),
+        ("srun: error: n2: task 0: Exited with exit code 5", "its rank 0 (on n2) ended with status 5"),
+        ("srun: error: Node failure on n3\nsrun: error: n2: task 0: Killed", "the node n3 was lost"),
+    ],
+)
+def test_what_srun_saw_is_understood(said, how):
+    assert mpi_job.how_it_ended(f"chatter\n{said}\nsrun: Force Terminated StepId=1.0") == (how, "")
 
 
 def test_last_words_come_before_what_mpiexec_saw():

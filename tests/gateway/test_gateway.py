@@ -113,7 +113,7 @@ def test_health_is_answered_before_there_is_an_engine(gateway):
         "status": "ok",
         "service": "gateway",
         "version": __version__,
-        "protocol": "1.2",
+        "protocol": "1.3",
         "bus": "ok",
         "engine": None,
         "problem": "",

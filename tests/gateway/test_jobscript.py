@@ -1,5 +1,6 @@
 """The script of a job and what stands around it: values in, text out, and that bash understands it."""
 
+import ast
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ import pytest
 
 from reafference import keys, stand
 from reafference.errors import BadExperiment
+from services.gateway import job_host
 from services.gateway.container_runtime import RUNTIMES
 from services.gateway.job_folder import prepare_folder, read_token
 from services.gateway.job_request import Request, Tunnel
@@ -19,6 +21,7 @@ from services.gateway.job_steps import JobStep, parse_seen, parse_steps, read_st
 from services.gateway.jobscript import render
 from services.gateway.people import People
 
+ROOT = Path(__file__).parents[2]
 TUNNEL = Tunnel(to="reaf@site.example.org", listen=23301, key="/keys/tunnel", known_hosts="/keys/known_hosts")
 
 
@@ -112,6 +115,22 @@ def test_shellcheck_finds_nothing(runtime, tmp_path):
     script.write_text(render(request(runtime=runtime, image="/apps/reaf", reach="tunnel", tunnel=TUNNEL)))
     done = subprocess.run(["shellcheck", script], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "")
+
+
+@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
+@pytest.mark.parametrize("script", ["services/gateway/job_tunnel.sh", "deploy/hpc/transfer-image"])
+def test_shellcheck_finds_nothing_in_what_stands_beside_it(script):
+    done = subprocess.run(["shellcheck", ROOT / script], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_the_hosts_python_may_be_old():
+    ast.parse((ROOT / "services/gateway/job_host.py").read_text(), feature_version=(3, 6))
+
+
+def test_the_script_learns_where_the_gateway_listens():
+    assert job_host.announced('{"url": "http://10.1.2.3:4711/", "token": null}') == "10.1.2.3 4711"
+    assert job_host.address("localhost") == "127.0.0.1"
 
 
 def test_the_same_request_gives_the_same_script():

@@ -85,12 +85,17 @@ def test_one_that_is_still_being_written_is_not_taken_for_whole(tmp_path):
     assert problem.value.code == "busy"
 
 
-@pytest.mark.parametrize("path", ["../a", "/etc/a", "b/../../a", ".hidden", "x\x00y", "a/" * 20 + "a"])
+@pytest.mark.parametrize("path", ["../a", "/etc/a", "b/../../a", "./a", "x\x00y", "a/" * 20 + "a"])
 def test_no_file_lies_outside(tmp_path, path):
     with pytest.raises(Problem) as problem:
         brought(Scripted({path: b"x"}), tmp_path / "r")
     assert problem.value.status == 422
     assert held(tmp_path) == {}
+
+
+def test_hidden_files_stay_where_they_are(tmp_path):
+    brought(Scripted({".reserve": b"x", "b/.hidden/c": b"x", "a": b"y"}), tmp_path / "r")
+    assert held(tmp_path / "r") == {"a": b"y"}
 
 
 def test_no_link_is_followed(tmp_path):

@@ -11,6 +11,7 @@ import time
 import httpx
 import pytest
 
+from services.gateway.serve import bound
 from tests.gateway.doors import ROOT
 
 PATIENCE_S = 120
@@ -139,3 +140,12 @@ def test_a_port_that_is_taken_is_said_in_one_sentence(serve):
 def test_other_machines_are_let_in_with_a_warning(serve):
     served = serve("--host", "0.0.0.0")
     assert "SSH tunnel" in served.end()[1]
+
+
+def test_answers_are_not_held_back_until_the_first_half_of_them_is_acknowledged():
+    with bound("127.0.0.1", 0) as door:
+        with socket.create_connection(door.getsockname()):
+            door.setblocking(True)
+            taken, _ = door.accept()
+        with taken:
+            assert taken.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

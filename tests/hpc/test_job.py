@@ -114,7 +114,8 @@ def test_a_brain_that_dies_is_named_and_the_next_one_starts(jobs):
         wait(lambda: simulation.status.ended, 20.0, lambda: simulation.status)
         assert time.monotonic() - struck < 15.0
         assert simulation.status.state == "halted"
-        assert "brain" in simulation.status.text
+        # srun says so, or the pulse that has stopped: whichever is heard first.
+        assert f"rank {victim.rank} " in simulation.status.text
         assert run_through(session).outcome == "finished"
 
 
@@ -239,5 +240,6 @@ def test_what_the_steps_used_is_noted(running):
     job.ask_to_end()
     job.ended(60.0)
     steps = {step.name.split(".")[0]: step for step in read_steps(job.folder)}
-    assert {"batch", "brain"} <= set(steps) or "step" in steps
+    assert {"batch"} < set(steps), (job.folder / "steps.live").read_text()
+    print("\n", *steps.values(), sep="\n")
     assert max(step.peak_rss_mb or 0 for step in steps.values()) > 50.0

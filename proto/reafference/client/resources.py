@@ -89,7 +89,7 @@ class Recording:
 class Server:
     """A place where simulations can run: `busy` of its `places` are taken.
 
-    `kind` is local, containers or job; `text` says why it is not `ready`. `images` are the versions one can choose from.
+    `kind` is local, containers or job; `text` says why it is not `ready`. `images` are the versions one can choose.
     """
 
     id: str
