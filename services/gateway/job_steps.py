@@ -3,7 +3,7 @@
 import contextlib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 ACCOUNTED = "steps.txt"
@@ -29,7 +29,16 @@ class JobStep:
 
 def read_steps(folder: Path) -> list[JobStep]:
     """The steps that the job's script noted at its end (and now and then before); [] if it has noted none."""
-    return parse_steps(_text(folder / ACCOUNTED)) or parse_seen(_text(folder / SEEN))
+    seen = {step.name: step for step in parse_seen(_text(folder / SEEN))}
+    accounted = parse_steps(_text(folder / ACCOUNTED))
+    return [_completed(step, seen.get(step.name)) for step in accounted] or list(seen.values())
+
+
+def _completed(step: JobStep, seen: JobStep | None) -> JobStep:
+    """With what was seen of a step that still ran, of which the accounting knows little then: the script's own."""
+    if step.peak_rss_mb is not None or seen is None:
+        return step
+    return replace(step, peak_rss_mb=seen.peak_rss_mb, cpu_s=seen.cpu_s)
 
 
 def parse_steps(text: str) -> list[JobStep]:

@@ -363,5 +363,14 @@ def test_without_accounting_the_last_look_counts(tmp_path):
     assert parse_seen("") == []
 
 
+def test_what_was_seen_of_the_script_itself_completes_the_accounting(tmp_path):
+    (tmp_path / "steps.txt").write_text("12.batch|batch|83||00:00:00|\n12.1|brain|60|1.5G|00:09:00|0\n")
+    (tmp_path / "steps.live").write_text("80|12.batch|1000K|00:02.000|1|0\n80|12.1|9000K|00:02.000|1|0\n")
+    assert read_steps(tmp_path) == [
+        JobStep(name="batch", elapsed_s=83.0, peak_rss_mb=1.0, cpu_s=2.0),
+        JobStep(name="brain.1", elapsed_s=60.0, peak_rss_mb=1610.6, cpu_s=540.0),
+    ]
+
+
 def test_a_job_that_noted_nothing_has_no_steps(tmp_path):
     assert read_steps(tmp_path) == []

@@ -147,7 +147,7 @@ def slurm_conf(nodes: int, cpus: int, memory_mb: int, accounting: bool) -> str:
     """Each node has as many sockets as cores, so that "a rank per socket" can be seen."""
     accounts = f"""\
 AccountingStorageType=accounting_storage/slurmdbd
-AccountingStorageHost=127.0.0.1
+AccountingStorageHost={NET}.1
 AccountingStoragePort={DBD_PORT}
 AccountingStoragePass={PLACE}/munge/sock
 """
@@ -264,7 +264,7 @@ def start_accounting(made: Cluster) -> None:
     run(*sql, f"create database acct; {user}")
     conf = place / "slurmdbd.conf"
     conf.write_text(
-        f"AuthType=auth/munge\nAuthInfo=socket={place}/munge/sock\nDbdHost=localhost\nDbdAddr=127.0.0.1\n"
+        f"AuthType=auth/munge\nAuthInfo=socket={place}/munge/sock\nDbdHost=localhost\nDbdAddr={NET}.1\n"
         f"DbdPort={DBD_PORT}\nSlurmUser=slurm\nPidFile={place}/run/slurmdbd.pid\nLogFile={place}/log/slurmdbd.log\n"
         f"StorageType=accounting_storage/mysql\nStorageHost=127.0.0.1\nStoragePort={DB_PORT}\n"
         "StorageUser=slurm\nStoragePass=slurm\nStorageLoc=acct\n"
