@@ -17,8 +17,10 @@ from tests.gateway.watching import Listener
 from tests.stands import StandSet, descendants
 
 PATIENCE_S = 60
-# Fast enough to end soon, slow enough to be disturbed meanwhile.
-SHORT = {**LIMB, "experiment.toml": TOML.replace("steps = 100000", "steps = 600")}
+# At the pace of the clock it goes on for 24 s: long enough for a server to be started again on a busy machine.
+STEPS = 1200
+SHORT = {**LIMB, "experiment.toml": TOML.replace("steps = 100000", f"steps = {STEPS}")}
+AT_ONCE = {"start": True, "pace": 0}
 
 
 class Server:
@@ -93,19 +95,20 @@ def undisturbed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("undisturbed")
     made = Server(None, folder / "home")
     try:
-        run = Run(made.client, uploaded(made.client, SHORT), start=True)
+        run = Run(made.client, uploaded(made.client, SHORT), **AT_ONCE)
         now = run.ended()
         assert now["outcome"] == "finished", now
-        run.until(lambda now: now["ended_at"])
+        free(made)
         return digest_of(folder / "recordings" / run.experiment / now["recording"])
     finally:
         made.end()
 
 
 def test_a_run_at_stands_is_the_same_run(server, stands, undisturbed):
-    run = Run(server.client, uploaded(server.client, SHORT), start=True)
+    run = Run(server.client, uploaded(server.client, SHORT), **AT_ONCE)
     now = run.ended()
-    assert (now["outcome"], now["step"]) == ("finished", 600), now
+    assert (now["outcome"], now["step"]) == ("finished", STEPS), now
+    free(server)
     assert digest_of(server.home.parent / "recordings" / run.experiment / now["recording"]) == undisturbed
     assert not (server.home / "experiments" / run.experiment / "recordings").exists()
     stands.until_quiet()
@@ -129,13 +132,14 @@ def test_a_run_goes_on_while_the_server_is_started_again(server, stands, undistu
         seen = len(one.of("body/joints"))
         one.until(lambda: len(one.of("body/joints")) > seen + 3)
     now = run.ended()
-    assert (now["outcome"], now["step"]) == ("finished", 600), now
+    assert (now["outcome"], now["step"]) == ("finished", STEPS), now
+    free(server)
     recording = server.home.parent / "recordings" / run.experiment / now["recording"]
     assert digest_of(recording) == undisturbed
     verified = subprocess.run(
         [sys.executable, "-m", "services.recorder", "verify", str(recording)], capture_output=True, text=True
     )
-    assert "all 600 steps are recorded exactly as they were simulated" in verified.stdout
+    assert f"all {STEPS} steps are recorded exactly as they were simulated" in verified.stdout
     stands.until_quiet()
 
 
@@ -162,7 +166,7 @@ def test_a_new_server_can_do_all_that_the_old_one_could(server):
 
 
 def test_a_run_that_ended_while_nobody_listened_is_told_of(server, stands):
-    run = Run(server.client, uploaded(server.client, SHORT), start=True)
+    run = Run(server.client, uploaded(server.client, SHORT), start=True, pace=3)
     run.until(lambda now: now["state"] == "started")
     server.end(signal.SIGKILL)
     stands.until_quiet()
@@ -230,7 +234,7 @@ def test_the_server_serves_while_stands_are_missing(tmp_path):
 
 
 def test_rooms_are_asked_at_their_stands(server, stands):
-    run = Run(server.client, uploaded(server.client, SHORT), start=True)
+    run = Run(server.client, uploaded(server.client, SHORT), **AT_ONCE)
     now = run.ended()
     free(server)
     place = f"/experiments/{run.experiment}"
