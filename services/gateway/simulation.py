@@ -5,6 +5,7 @@ import contextlib
 import os
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,7 @@ from .status import State, Status, stamp
 
 _WIRES_S = 20.0
 _BUS_S = 2.0
+_HEARD_S = 1.0
 _TOLD_S = 3.0
 _ANSWER_S = 10.0
 _RESET_S = 3600.0
@@ -111,6 +113,7 @@ class Simulation:
         self._caught_up = ""
         self._functions: tuple[int, list[dict[str, Any]]] = (-1, [])
         self._remembered: dict[str, tuple[tuple[str, int], dict[str, Any]]] = {}
+        self._changes: Counter[tuple[str, str]] = Counter()
         self._let_go = False
         self._told = asyncio.Event()
 
@@ -357,8 +360,10 @@ class Simulation:
             case PortsNote():
                 self.ports = dict(decoded.ports)
                 self._know_cells()
-            case Change(code=""):
-                self._note_change(decoded)
+            case Change():
+                self._changes[decoded.to, decoded.what] += 1
+                if not decoded.code:
+                    self._note_change(decoded)
 
     def _know_cells(self) -> None:
         brain = self.ports.get("brain")
@@ -460,10 +465,13 @@ class Simulation:
     async def edit(
         self, to: str, what: str, arguments: Mapping[str, Any] | None = None, *, by: str, timeout_s: float = 0.0
     ) -> dict[str, Any]:
-        """As AioOperator.edit; the outcome, by name."""
+        """As AioOperator.edit; the outcome, by name. Whoever asks then who has changed what is told of it, too."""
+        heard, about = self._changes[to, what], (to, what)
         result = await self.operator.edit(to, what, arguments or {}, by=by, timeout_s=timeout_s, patience_s=_RESET_S)
         if to == "engine":
             self._remember(result)
+        # The bus was told of it before we were answered, and may be slower.
+        await self.until(lambda: self._changes[about] > heard, _HEARD_S)
         return result
 
     def _remember(self, result: Mapping[str, Any]) -> None:
