@@ -32,6 +32,8 @@ def _serve() -> int:
     config = ServiceConfig.load("brain", os.environ)
     if _processes(os.environ) > 1:
         return _serve_on_ranks(config)
+    # A process alone would start a daemon of Open MPI, which nobody needs and which outlives it by a moment.
+    os.environ.setdefault("OMPI_MCA_ess_singleton_isolated", "1")
     from .nest_brain import NestBrain
 
     return participant.run(NestBrain(), config)

@@ -19,7 +19,6 @@ HUSKY = EXPERIMENTS / "braitenberg_husky"
 SMALL = ("--set", "area_mm2=0.02")  # a cortex that is built in no time and steps in a few milliseconds
 REAF = (sys.executable, "-m", "reafference.cli")
 _MARK = "REAF_TEST_MARK"
-_DAEMON_S = 5.0
 
 
 @dataclass
@@ -66,15 +65,11 @@ class Session:
         self.began = time.monotonic()
 
     def finish(self, timeout_s: float = 120.0) -> Result:
-        """Wait for the end; nothing that was started may be alive then, but for a daemon of Open MPI on its way out."""
+        """Wait for the end; nothing that was started may be alive then."""
         assert self.process is not None
         said, _ = self.process.communicate(timeout=timeout_s)
         seconds = time.monotonic() - self.began
-        end = time.monotonic() + _DAEMON_S
-        while (left := self.processes()) and time.monotonic() < end:
-            if not all(command.startswith("orted ") for command in left.values()):
-                break
-            time.sleep(0.05)
+        left = self.processes()
         assert not left, f"left behind: {left}\n{said}"
         return Result(self.process.returncode, said, self.cwd / "out", seconds)
 
