@@ -6,12 +6,14 @@ import platform
 import signal
 import struct
 import sys
+import time
 from types import FrameType
 
 _PR_SET_PDEATHSIG = 1
 _SCHED_SETATTR = {"x86_64": 314, "aarch64": 274}
 _SCHED_ATTR = struct.Struct("=IIQiIQQQII")
 _SHORT_SLICE_NS = 100_000
+_SAME_WISH_S = 0.5
 
 
 def die_with(parent_pid: int, with_signal: signal.Signals = signal.SIGTERM) -> None:
@@ -45,20 +47,26 @@ def wake_promptly() -> bool:
 
 
 class Leave:
-    """The wish that this process end, as SIGTERM brings it: once means soon, twice means now.
+    """The wish that this process end, as SIGTERM brings it: once means soon, again half a second later means now.
 
-    SIGINT is ignored: Ctrl-C in a terminal reaches every process of the run, and only the one the person
-    talks to shall act on it.
+    What comes sooner is the same wish: when a parent with several threads is killed, the kernel may send the
+    signal of `die_with` once for each of them.
+
+    SIGINT is ignored: Ctrl-C in a terminal reaches every process of the run, and only the one the person talks to
+    shall act on it.
     """
 
     def __init__(self) -> None:
         self.asked = False
+        self._asked_at = 0.0
         signal.signal(signal.SIGTERM, self._handle)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
+        now = time.monotonic()
+        if self.asked and now - self._asked_at > _SAME_WISH_S:
             os._exit(128 + number)
+        self._asked_at = self._asked_at or now
         self.asked = True
 
 

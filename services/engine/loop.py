@@ -77,6 +77,7 @@ from .publisher import Publisher
 from .stage import Need
 from .steering import Lasting, Now, Steered
 from .transfer import Transfer
+from .vigil import Vigil
 
 _JOIN_S = 60.0
 _HALT_S = 30.0
@@ -116,10 +117,11 @@ class Loop:
         self._sender = Sender("engine", documents.new_run_id())
         self._host = StepHost(wires, addresses.step, self._sender, doors.step if doors else "")
         beside = (doors.pulse_beat, doors.pulse_echo) if doors else ("", "")
-        self._pulse = PulseHost(wires, addresses.pulse_beat, addresses.pulse_echo, self._sender, beside)
+        pulse = PulseHost(wires, addresses.pulse_beat, addresses.pulse_echo, self._sender, beside)
+        self._vigil = Vigil(pulse)
         tap = TapOut(wires, addresses.tap) if record.enabled else None
         self._publisher = Publisher(self._sender, BusOut(wires, addresses.bus_in), tap)
-        self._waiting = Waiting(self._host, self._pulse)
+        self._waiting = Waiting(self._host, pulse)
         roster: dict[str, Role] = dict.fromkeys(experiment.participants, "participant")
         self._barrier = b.open_lobby(
             roster | ({documents.RECORDER: "witness"} if record.enabled else {}),
@@ -130,7 +132,6 @@ class Loop:
         )
         self._operators: dict[str, Role] = {}
         self._versions: dict[str, tuple[int, int]] = {}
-        self._echoes: dict[str, tuple[str, str]] = {}
         self._schedule: dict[int, list[Planned]] = {}
         for planned in experiment.document.schedule:
             self._schedule.setdefault(experiment.border(planned), []).append(planned)
@@ -198,7 +199,7 @@ class Loop:
             if self._waiting.until(_SETTLE_MS):
                 return
             self._catch_up()
-        ends = [self._pulse.due_ms(), _TURN_MS]
+        ends = [self._vigil.due_ms(), _TURN_MS]
         if self._limit_s != _FOR_EVER:
             ends.append(self._deadline.left_ms())
         if self._pace.holding:
@@ -294,6 +295,7 @@ class Loop:
                 yield from self._edited(name, frame)
             case Gone():
                 self._check_operator(name)
+                self._vigil.told(frame.name)
                 self._log.warning("service gone", peer=frame.name, how=frame.how)
                 # What the service itself said of its end is more than that it has ended.
                 error = from_code(frame.code, frame.how)
@@ -328,15 +330,8 @@ class Loop:
             self._operators[name] = hello.role
             self._send(name, self._state_note())
         else:
-            self._watch(name, hello.ranks)
+            self._vigil.watch(name, hello.ranks, job=name == "brain" and self._experiment.ranks > 1)
             yield b.Arrived(name)
-
-    def _watch(self, name: str, ranks: tuple[int, ...]) -> None:
-        """Expect the pulse of a member, and of each further rank that has one of its own."""
-        self._echoes[name] = (name, "rank 0 gave " if ranks else "")
-        self._echoes |= {f"{name}.{rank}": (name, f"rank {rank} gave ") for rank in ranks}
-        for echo in (name, *(f"{name}.{rank}" for rank in ranks)):
-            self._pulse.watch(echo)
 
     def _welcome_frame(self, name: str, *, with_pulse: bool) -> Welcome:
         record = self._experiment.document.record
@@ -386,10 +381,8 @@ class Loop:
             self._publisher.seqs[f"{name}/{stream}"] = seq
 
     def _by_the_clock(self) -> Iterator[b.Event]:
-        for echo in self._pulse.turn():
-            self._pulse.forget(echo)
-            name, which = self._echoes[echo]
-            yield b.Lost(name, f"{which}no sign of life for 2 s")
+        for silence in self._vigil.turn():
+            yield b.Lost(silence.name, silence.how)
         if self._leave.asked and not self._stop_asked:
             self._stop_asked = True
             yield b.Ordered("stop")

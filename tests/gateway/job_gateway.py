@@ -14,6 +14,7 @@ from pathlib import Path
 
 from services.gateway.people import People
 from services.gateway.serving_job import ServingJob
+from tests.stands import descendants
 
 from .doors import Door
 
@@ -57,6 +58,14 @@ class JobGateway:
                 self.process.kill()
                 self.process.wait()
         self.process.stdout.close()
+
+    def lose(self):
+        """All its processes at one stroke, as a node is lost."""
+        everyone = [self.process.pid, *descendants(self.process.pid)]
+        for number in (signal.SIGSTOP, signal.SIGKILL):  # nobody sees another one end
+            for pid in everyone:
+                os.kill(pid, number)
+        self.process.wait()
 
     def job(self, url="", **more):
         """As the cluster tells of it."""

@@ -415,14 +415,29 @@ class TestBrokenLines:
         assert run.request("DELETE").status_code == 204
         assert run.request("GET").status_code == 404
 
+    def test_a_run_whose_gateway_alone_was_killed_ends_in_order(self, site, far):
+        experiment = uploaded(site.otto)
+        run = Run(site.otto, experiment, server="j4")
+        run.built().put("/state", state="started")
+        run.until(lambda now: now["step"] > 5)
+        site.jobs.clear()
+        far.process.kill()
+        far.process.wait()
+        site.until(lambda: site.server() is None)
+        with Listener(site.url, run.id, site.secrets["otto"]) as heard:
+            heard.until(lambda: heard.simulation and heard.simulation["state"] == "stopped")
+        (found,) = recordings(site, experiment).values()
+        assert found["outcome"] == "stopped"
+        assert found["steps"] > 5
+        assert run.get()["recording"] == found["id"]
+
     def test_what_a_job_that_was_lost_has_written_comes_home_and_can_be_read(self, site, far):
         experiment = uploaded(site.otto)
         run = Run(site.otto, experiment, server="j4")
         run.built().put("/state", state="started")
-        run.until(lambda now: now["step"] > 5 and now["recorded_bytes"] > 2000)
+        run.until(lambda now: now["step"] > 40)  # so that the first of them have been written
         site.jobs.clear()
-        far.process.kill()  # all that it has started ends with it, without a word
-        far.process.wait()
+        far.lose()
         site.until(lambda: site.server() is None)
         with Listener(site.url, run.id, site.secrets["otto"]) as heard:
             heard.until(lambda: heard.simulation and heard.simulation["state"] == "halted")

@@ -6,6 +6,8 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 from reafference.process import peak_rss_mb, usable_cores, wake_promptly
 
 LEAVE = """
@@ -24,6 +26,26 @@ import os, sys, time
 from reafference.process import die_with
 die_with(int(sys.argv[1]))
 print(os.getpid(), flush=True)
+time.sleep(60)
+"""
+
+ORDERLY_CHILD = """
+import os, pathlib, sys, time
+from reafference.process import Leave, die_with
+leave = Leave()
+die_with(int(sys.argv[1]))
+print(os.getpid(), flush=True)
+while not leave.asked:
+    time.sleep(0.01)
+time.sleep(0.2)
+pathlib.Path("in_order").touch()
+"""
+
+THREADED_PARENT = """
+import os, subprocess, sys, threading, time
+for _ in range(50):
+    threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+subprocess.Popen([sys.executable, "-c", sys.argv[1], str(os.getpid())])
 time.sleep(60)
 """
 
@@ -50,6 +72,9 @@ def test_sigterm_asks_once_and_ends_the_second_time_while_ctrl_c_is_not_for_serv
         child.send_signal(signal.SIGINT)
         child.send_signal(signal.SIGTERM)
         assert child.stdout.readline() == b"asked\n"
+        child.send_signal(signal.SIGTERM)  # too soon to be another wish
+        with pytest.raises(subprocess.TimeoutExpired):
+            child.wait(1.0)
         child.send_signal(signal.SIGTERM)
         assert child.wait(20) == 128 + signal.SIGTERM
     finally:
@@ -69,6 +94,21 @@ def test_a_child_dies_with_its_parent_however_that_ends():
     while not ended(pid):
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_a_child_whose_parent_is_killed_with_all_its_threads_may_end_in_order(tmp_path):
+    command = [sys.executable, "-c", THREADED_PARENT, ORDERLY_CHILD]
+    parent = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=tmp_path)
+    try:
+        pid = int(parent.stdout.readline())
+    finally:
+        parent.kill()
+        parent.communicate()
+    deadline = time.monotonic() + 20
+    while not ended(pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert (tmp_path / "in_order").exists()
 
 
 def test_a_child_whose_parent_is_gone_already_ends_at_once():
