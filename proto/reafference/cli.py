@@ -27,7 +27,7 @@ _EXIT = """exit status of `reaf run`:
 _RECORDER = (sys.executable, "-m", "services.recorder")
 _OF_KERNEL = ("ranks", "threads", "host", "port", "modules", "origins", "call_limit_s")
 _IMPORT = (sys.executable, "-m", "services.gateway.published")
-_TUNNEL = (sys.executable, "-m", "services.gateway.tunnel")
+_TUNNEL = (sys.executable, "-m", "services.gateway.jobs.tunnel")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,5 +1,5 @@
 """`python -m services.gateway`: the bus, and the front door. With --serve as its first word: the server for people
-(serve.py). With --nest-server: a kernel for callers of NEST Server (nest_server.py).
+(serve.py). With --nest-server: a kernel for callers of NEST Server (nest_api/).
 
 REAF_HTTP says where the door is: HOST:PORT (127.0.0.1:8080 by default). With --private it is a socket in the
 folder of the wires, and the gateway ends with its engine.
@@ -33,7 +33,7 @@ def main() -> int:
 
         return serve.main(sys.argv[2:])
     if sys.argv[1:2] == ["--nest-server"]:
-        from . import nest_server
+        from .nest_api import server as nest_server
 
         return nest_server.main(sys.argv[2:])
     parser = argparse.ArgumentParser(prog="python -m services.gateway", description=__doc__)

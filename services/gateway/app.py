@@ -11,26 +11,21 @@ from fastapi.responses import JSONResponse
 
 from reafference import __version__, jsontext
 
-from . import (
-    job_experiment,
-    nest_look,
-    pages,
-    playback,
-    problems,
-    rest_copies,
-    rest_experiments,
-    rest_images,
-    rest_jobs,
-    rest_people,
-    rest_simulations,
-    stream,
-    virtual_coach,
-)
+from . import pages, playback, problems, stream
+from .coach import virtual_coach
 from .doors import API, with_pages
-from .forward import Forward
 from .guard import Guard
 from .house import Gateway
+from .jobs import experiment as job_experiment
+from .nest_api import look as nest_look
 from .problems import MEDIA_TYPE, ProblemBody
+from .remote.forward import Forward
+from .rest import copies as rest_copies
+from .rest import experiments as rest_experiments
+from .rest import images as rest_images
+from .rest import jobs as rest_jobs
+from .rest import people as rest_people
+from .rest import simulations as rest_simulations
 
 ROUTERS = (
     rest_people.router,

@@ -19,18 +19,20 @@ import structlog
 
 from reafference.errors import ReafferenceError
 
-from . import cluster_jobs_file, cluster_order, cluster_places
-from .cluster_facts import FRESH_S, OLD_S, ClusterFacts
-from .cluster_job import Job, Order, judged
-from .cluster_look import looked_at, steps_of, tail
-from .cluster_order import Bounds
-from .cluster_settings import ClusterSettings
-from .job_folder import END, LOG, SCRIPT, prepare_folder
-from .job_status import JobStatus
+from .jobs import jobs_file as cluster_jobs_file
+from .jobs import order as cluster_order
+from .jobs import places as cluster_places
+from .jobs.cluster_job import Job, Order, judged
+from .jobs.facts import FRESH_S, OLD_S, ClusterFacts
+from .jobs.folder import END, LOG, SCRIPT, prepare_folder
+from .jobs.look import looked_at, steps_of, tail
+from .jobs.order import Bounds
+from .jobs.serving_job import ServingJob
+from .jobs.settings import ClusterSettings
+from .jobs.status import JobStatus
 from .people import Person
 from .problems import Problem, not_found
 from .schedulers.scheduler import Node, Offer, Refused, Scheduler, SchedulerError, Seen, Silent
-from .serving_job import ServingJob
 
 Launch = Callable[[str, str, str], Awaitable[None]]
 """Launches an experiment on a job in the name of its owner: the job's id, the experiment's, the owner's name."""

@@ -11,9 +11,9 @@ from starlette.datastructures import Headers, QueryParams
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
-from . import nest_look
 from .archive import MOST_ZIP_BYTES
-from .nest_face import TOKEN_HEADER, is_permitted
+from .nest_api import look as nest_look
+from .nest_api.face import TOKEN_HEADER, is_permitted
 from .problems import Problem
 from .storage import MIB, MOST_FILE_BYTES
 

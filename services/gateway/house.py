@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from .cluster import Cluster
-from .job_servers import JobServers, no_jobs
-from .nest_face import LOCAL_PAGES
+from .jobs.serving_job import ServingJob
+from .nest_api.face import LOCAL_PAGES
 from .pages import Web
 from .people import People
 from .recorded_frames import Playing
-from .serving_job import ServingJob
+from .remote.job_servers import JobServers, no_jobs
 from .simulations import Simulations
 from .storage import Storage
 from .templates import Templates

@@ -23,12 +23,13 @@ from reafference.errors import BadExperiment, ReafferenceError
 from reafference.process import Leave, die_with
 from reafference.stand_client import Stands
 
-from . import cluster_settings, mqtt_settings
 from .app import make_server
 from .cluster import Cluster
 from .house import Gateway
-from .mqtt import Bridge
-from .nest_face import LOCAL_PAGES
+from .jobs import settings as cluster_settings
+from .mqtt import settings as mqtt_settings
+from .mqtt.bridge import Bridge
+from .nest_api.face import LOCAL_PAGES
 from .pages import WEB, Web
 from .people import People
 from .schedulers.choice import scheduler_of

@@ -13,9 +13,9 @@ import uvicorn
 
 from services.gateway.app import make_server
 from services.gateway.house import Gateway
-from services.gateway.job_servers import no_jobs
 from services.gateway.pages import Web
 from services.gateway.people import People
+from services.gateway.remote.job_servers import no_jobs
 from services.gateway.serve import bound, settings
 from services.gateway.simulations import Simulations
 from services.gateway.storage import Storage

@@ -12,8 +12,8 @@ import threading
 import time
 from pathlib import Path
 
+from services.gateway.jobs.serving_job import ServingJob
 from services.gateway.people import People
-from services.gateway.serving_job import ServingJob
 from tests.stands import descendants
 
 from .doors import Door

@@ -7,8 +7,8 @@ import threading
 import pytest
 
 from services.gateway.cluster import Cluster
-from services.gateway.cluster_job import Order
-from services.gateway.cluster_settings import ClusterSettings, Limits
+from services.gateway.jobs.cluster_job import Order
+from services.gateway.jobs.settings import ClusterSettings, Limits
 from services.gateway.people import Person
 from services.gateway.problems import Problem
 from services.gateway.schedulers.scheduler import Seen
@@ -213,7 +213,7 @@ async def test_without_a_cluster_there_are_no_jobs(tmp_path):
 
 
 async def test_who_asks_for_facts_of_a_silent_cluster_does_not_wait_long(tmp_path, settings, hand, monkeypatch):
-    monkeypatch.setattr("services.gateway.cluster_facts._PATIENCE_S", 0.1)
+    monkeypatch.setattr("services.gateway.jobs.facts._PATIENCE_S", 0.1)
     hand.offer_blocks = threading.Event()
     async with opened(tmp_path, settings, hand) as cluster:
         assert await asyncio.wait_for(cluster.offer(), 5.0) is None

@@ -5,12 +5,14 @@ from dataclasses import replace
 import pytest
 
 from reafference.errors import BadExperiment
-from services.gateway import cluster_jobs_file, cluster_order, cluster_settings
-from services.gateway.cluster_job import FORGOTTEN, Job, Order, judged
-from services.gateway.cluster_places import Places, free_port
-from services.gateway.cluster_settings import ClusterSettings, Limits, TunnelSettings
-from services.gateway.job_status import JobStatus
-from services.gateway.job_steps import JobStep
+from services.gateway.jobs import jobs_file as cluster_jobs_file
+from services.gateway.jobs import order as cluster_order
+from services.gateway.jobs import settings as cluster_settings
+from services.gateway.jobs.cluster_job import FORGOTTEN, Job, Order, judged
+from services.gateway.jobs.places import Places, free_port
+from services.gateway.jobs.settings import ClusterSettings, Limits, TunnelSettings
+from services.gateway.jobs.status import JobStatus
+from services.gateway.jobs.steps import JobStep
 from services.gateway.problems import Problem
 from services.gateway.schedulers.scheduler import Node, Offer, Partition, Seen
 

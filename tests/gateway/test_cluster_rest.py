@@ -5,7 +5,7 @@ import time
 import pytest
 
 from services.gateway.cluster import Cluster
-from services.gateway.cluster_settings import ClusterSettings
+from services.gateway.jobs.settings import ClusterSettings
 
 from .doors import Door
 from .hand_scheduler import Hand, say, serve

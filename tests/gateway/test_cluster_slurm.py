@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import pytest
 
-from services.gateway.cluster_settings import Rest as RestSettings
+from services.gateway.jobs.settings import Rest as RestSettings
 from services.gateway.schedulers import hostlist, slurm_commands, slurm_options, slurm_replies, slurm_words
 from services.gateway.schedulers.scheduler import Refused, Silent
 from services.gateway.schedulers.slurm_commands import SlurmCommands

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from reafference import cli, client, job_commands
-from services.gateway.cluster_settings import Unicore
+from services.gateway.jobs.settings import Unicore
 from services.gateway.schedulers.scheduler import Refused, Silent
 from services.gateway.schedulers.unicore import UnicoreSite, queue, told
 

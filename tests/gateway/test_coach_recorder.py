@@ -1,6 +1,6 @@
 """Stretches of a run that published clients mark with start and stop."""
 
-from services.gateway.coach_recorder import Mark, begun, ended
+from services.gateway.coach.recorder import Mark, begun, ended
 
 
 def test_a_stretch_begins_and_ends():

@@ -2,8 +2,8 @@
 
 import pytest
 
-from services.gateway import coach_scripts
-from services.gateway.coach_files import is_uuid, sortable, uuid_of
+from services.gateway.coach import scripts as coach_scripts
+from services.gateway.coach.files import is_uuid, sortable, uuid_of
 from services.gateway.problems import Problem
 
 PUBLISHED = """\

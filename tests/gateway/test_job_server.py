@@ -10,10 +10,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from services.gateway.job_server import LIMIT_S, JobServer
+from services.gateway.jobs.serving_job import ServingJob
 from services.gateway.people import SPEAKS_FOR, People, Person
 from services.gateway.problems import Problem
-from services.gateway.serving_job import ServingJob
+from services.gateway.remote.job_server import LIMIT_S, JobServer
 
 SERVERS = [{"id": "j4", "title": "", "places": 2, "busy": 0, "cores": 8, "memory_gb": 16.0}]
 

@@ -12,13 +12,13 @@ import pytest
 
 from reafference import keys, stand
 from reafference.errors import BadExperiment
-from services.gateway import job_host
-from services.gateway.container_runtime import RUNTIMES
-from services.gateway.job_folder import prepare_folder, read_token
-from services.gateway.job_request import Request, Tunnel
-from services.gateway.job_status import EXIT_STATUSES, JobStatus, parse_status, read_status
-from services.gateway.job_steps import JobStep, parse_seen, parse_steps, read_steps
-from services.gateway.jobscript import render
+from services.gateway.jobs import host as job_host
+from services.gateway.jobs.container_runtime import RUNTIMES
+from services.gateway.jobs.folder import prepare_folder, read_token
+from services.gateway.jobs.request import Request, Tunnel
+from services.gateway.jobs.script import render
+from services.gateway.jobs.status import EXIT_STATUSES, JobStatus, parse_status, read_status
+from services.gateway.jobs.steps import JobStep, parse_seen, parse_steps, read_steps
 from services.gateway.people import People
 
 ROOT = Path(__file__).parents[2]
@@ -118,14 +118,14 @@ def test_shellcheck_finds_nothing(runtime, tmp_path):
 
 
 @pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
-@pytest.mark.parametrize("script", ["services/gateway/job_tunnel.sh", "deploy/hpc/transfer-image"])
+@pytest.mark.parametrize("script", ["services/gateway/jobs/tunnel.sh", "deploy/hpc/transfer-image"])
 def test_shellcheck_finds_nothing_in_what_stands_beside_it(script):
     done = subprocess.run(["shellcheck", ROOT / script], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "")
 
 
 def test_the_hosts_python_may_be_old():
-    ast.parse((ROOT / "services/gateway/job_host.py").read_text(), feature_version=(3, 6))
+    ast.parse((ROOT / "services/gateway/jobs/host.py").read_text(), feature_version=(3, 6))
 
 
 def test_the_script_learns_where_the_gateway_listens():

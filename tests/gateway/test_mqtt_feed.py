@@ -9,9 +9,9 @@ from reafference import codec
 from reafference.frames import Message, RunStop, StateNote, Stream
 from reafference.topics import Topic
 from services.gateway.history import RING_FRAMES, History
-from services.gateway.mqtt_feed import MOST_FRAMES, Feed
-from services.gateway.mqtt_payload import as_json
-from services.gateway.mqtt_settings import MqttSettings
+from services.gateway.mqtt.feed import MOST_FRAMES, Feed
+from services.gateway.mqtt.payload import as_json
+from services.gateway.mqtt.settings import MqttSettings
 
 
 class Bus:

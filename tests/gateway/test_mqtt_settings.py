@@ -3,7 +3,7 @@
 import pytest
 
 from reafference.errors import BadExperiment
-from services.gateway.mqtt_settings import Broker, MqttSettings, load
+from services.gateway.mqtt.settings import Broker, MqttSettings, load
 
 URL = "mqtt://us@broker.example:1884"
 

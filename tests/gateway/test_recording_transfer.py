@@ -6,11 +6,11 @@ import io
 
 import pytest
 
-from services.gateway.arrivals import Arrivals
 from services.gateway.experiment_copy import contents_of
+from services.gateway.jobs.serving_job import ServingJob
 from services.gateway.problems import Problem
-from services.gateway.recording_transfer import FromFolder, bring
-from services.gateway.serving_job import ServingJob
+from services.gateway.remote.arrivals import Arrivals
+from services.gateway.remote.recording_transfer import FromFolder, bring
 from services.gateway.storage import About, Storage
 
 from .doors import SMALL, zip_of

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from reafference.frames import Port, Ports
-from services.gateway import ros_topics
+from services.gateway.ros import topics as ros_topics
 
 OUTPUTS = (
     Port(name="joints.position", shape=(2,), dtype="<f8", unit="rad", labels=("elbow", "wrist")),

@@ -14,9 +14,9 @@ from typing import Any
 from minicluster import Cluster
 
 from reafference import client
-from services.gateway.job_folder import END, prepare_folder, read_token
-from services.gateway.job_request import Request
-from services.gateway.job_status import JobStatus, read_status
+from services.gateway.jobs.folder import END, prepare_folder, read_token
+from services.gateway.jobs.request import Request
+from services.gateway.jobs.status import JobStatus, read_status
 
 ROOT = Path(__file__).parents[2]
 PYTHON = str(ROOT / ".venv" / "bin" / "python")

@@ -7,7 +7,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from services.gateway import tunnel
+from services.gateway.jobs import tunnel
 
 SETTINGS = """\
 Port {port}

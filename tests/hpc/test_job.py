@@ -7,7 +7,7 @@ import time
 import pytest
 from jobs import processes_of, recording_of, run_through, services_of, small_mouse, summary, wait
 
-from services.gateway.job_steps import read_steps
+from services.gateway.jobs.steps import read_steps
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 LONG = 1_000_000
@@ -218,7 +218,7 @@ def test_a_python_that_is_not_there_is_told(jobs):
 
 
 def test_a_site_that_cannot_be_reached_ends_the_job(jobs, tmp_path):
-    from services.gateway.job_request import Tunnel
+    from services.gateway.jobs.request import Tunnel
 
     for name in ("key", "known_hosts"):
         (tmp_path / name).write_text("")

@@ -18,7 +18,7 @@ from tests.gateway.watching import Listener
 
 pytestmark = pytest.mark.cluster
 
-SCRIPT = ROOT / "services/gateway/job_tunnel.sh"
+SCRIPT = ROOT / "services/gateway/jobs/tunnel.sh"
 
 
 class Tunnel:

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from services.gateway.cluster import Cluster
-from services.gateway.cluster_settings import ClusterSettings, Defaults, Limits
-from services.gateway.job_folder import LOG
-from services.gateway.job_status import STATUS
-from services.gateway.job_steps import ACCOUNTED
+from services.gateway.jobs.folder import LOG
+from services.gateway.jobs.settings import ClusterSettings, Defaults, Limits
+from services.gateway.jobs.status import STATUS
+from services.gateway.jobs.steps import ACCOUNTED
 from services.gateway.schedulers.scheduler import Node, Offer, Partition, Refused, Seen, Silent
 from tests.gateway.doors import Door
 

@@ -1,6 +1,6 @@
 """The scheduler that a site's settings name."""
 
-from ..cluster_settings import ClusterSettings
+from ..jobs.settings import ClusterSettings
 from .scheduler import Scheduler
 from .slurm_commands import SlurmCommands
 

@@ -13,7 +13,7 @@ import httpx
 
 from reafference.errors import BadExperiment, ReafferenceError
 
-from ..cluster_settings import Rest, secret
+from ..jobs.settings import Rest, secret
 from .scheduler import Node, Offer, Refused, Seen, Silent
 from .slurm_options import submission
 from .slurm_replies import accounts, errors_in, node, partition, past_job, present_job

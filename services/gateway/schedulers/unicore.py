@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from reafference.errors import BadExperiment, ReafferenceError
 
-from ..cluster_settings import Unicore, secret
+from ..jobs.settings import Unicore, secret
 from .scheduler import Node, Offer, Partition, Phase, Refused, Seen, Silent
 from .slurm_options import options
 

@@ -1,0 +1,1 @@
+"""NEST Server's interface, for NEST Desktop and NEST Client."""

@@ -1,0 +1,1 @@
+"""Simulations on jobs: a server elsewhere, its answers forwarded, its recordings brought home."""

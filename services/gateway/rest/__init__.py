@@ -1,0 +1,1 @@
+"""REST: routes of our own interface."""

@@ -1,0 +1,1 @@
+"""rosbridge: topics of simulations as the published page reads them."""
