@@ -119,7 +119,19 @@ def _recorder_tool(name: str) -> object:
 def _serve(given: argparse.Namespace, console: Console) -> int:
     arguments = [
         f"--{name}={getattr(given, name.replace('-', '_'))}"
-        for name in ("home", "host", "port", "places", "web", "origins", "mqtt", "mqtt-password", "cluster")
+        for name in (
+            "home",
+            "host",
+            "port",
+            "places",
+            "web",
+            "origins",
+            "mqtt",
+            "mqtt-password",
+            "cluster",
+            "certificate",
+            "certificate-key",
+        )
         if getattr(given, name.replace("-", "_")) is not None
     ]
     arguments += [f"--name={name}" for name in given.name]
@@ -218,6 +230,8 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--port", type=int, metavar="N", help="0 takes one that is free (8080)")
     serve.add_argument("--name", action="append", default=[], help="a further host name under which it is known")
     serve.add_argument("--places", type=int, metavar="N", help="how many simulations may run at a time (1)")
+    serve.add_argument("--certificate", type=Path, metavar="FILE", help="serve https with it (PEM)")
+    serve.add_argument("--certificate-key", type=Path, metavar="FILE", help="the key of the certificate (PEM)")
     serve.add_argument("--no-tokens", dest="tokens", action="store_false", help="let everybody on this machine in")
     serve.add_argument("--mqtt", metavar="URL", help="a broker, mqtt://USER@HOST:PORT (or mqtt.toml in DIR)")
     serve.add_argument("--mqtt-password", metavar="FILE", help="where the password of USER stands")

@@ -9,6 +9,7 @@ import fcntl
 import json
 import os
 import socket
+import ssl
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -76,6 +77,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on")
     parser.add_argument("--port", type=int, default=8080, help="0: any that is free")
     parser.add_argument("--name", action="append", default=[], help="a further host name under which it is known")
+    parser.add_argument("--certificate", type=Path, help="serve https, with this certificate (PEM, a chain)")
+    parser.add_argument("--certificate-key", type=Path, help="the key of the certificate (PEM)")
     parser.add_argument("--places", type=int, default=1, help="how many simulations may run at a time")
     parser.add_argument("--no-tokens", dest="tokens", action="store_false", help="let everybody on this machine in")
     parser.add_argument("--url", default="", help="where people reach it, if not where it listens (in a container)")
@@ -134,7 +137,7 @@ async def _serve(given: argparse.Namespace, home: Path, door: socket.socket) -> 
         # Without tokens, a page elsewhere could use a browser that stands here.
         origins=tuple(filter(None, given.origins.split(","))) if given.tokens else (),
     )
-    server = uvicorn.Server(settings(make_server(gateway)))
+    server = uvicorn.Server(settings(make_server(gateway), given.certificate, given.certificate_key))
     bridge = Bridge(*on_mqtt, gateway.simulations, people) if on_mqtt else None
     serving = asyncio.create_task(server.serve(sockets=[door]))
     while not server.started and not serving.done():
@@ -150,9 +153,11 @@ async def _serve(given: argparse.Namespace, home: Path, door: socket.socket) -> 
             await bridge.close()
 
 
-def settings(app: Any) -> uvicorn.Config:
+def settings(app: Any, certificate: Path | None = None, key: Path | None = None) -> uvicorn.Config:
     return uvicorn.Config(
         app,
+        ssl_certfile=certificate,
+        ssl_keyfile=key,
         log_level="warning",
         access_log=False,
         server_header=False,
@@ -168,10 +173,11 @@ def _announce(given: argparse.Namespace, people: People, door: socket.socket) ->
     host, port = door.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     token = people.make("admin", "admin")[1] if given.tokens and people.empty else None
-    line = {"url": given.url or f"http://{shown}:{port}/", "token": token, "home": str(given.home.absolute())}
+    scheme = "https" if given.certificate else "http"
+    line = {"url": given.url or f"{scheme}://{shown}:{port}/", "token": token, "home": str(given.home.absolute())}
     print(json.dumps(line), flush=True)
-    if host not in _LOOPBACK and not given.url:
-        text = "tokens travel in plain text to other machines: better listen on 127.0.0.1 and use an SSH tunnel"
+    if host not in _LOOPBACK and not given.url and not given.certificate:
+        text = "tokens travel in plain text to other machines: give a --certificate, or use an SSH tunnel to 127.0.0.1"
         structlog.get_logger().warning(text, host=host)
 
 
@@ -184,8 +190,21 @@ def _check(given: argparse.Namespace) -> None:
         raise BadExperiment("--places must be 1 or more")
     if not 0 <= given.port < 65536:
         raise BadExperiment(f"--port is {given.port}, but must be from 0 to 65535")
+    if bool(given.certificate) != bool(given.certificate_key):
+        raise BadExperiment("--certificate and --certificate-key are given together, or neither")
+    if given.certificate:
+        _check_pair(given.certificate, given.certificate_key)
     if given.web and not given.web.is_dir():
         raise BadExperiment(f"--web {given.web}: there is no such folder")
+
+
+def _check_pair(certificate: Path, key: Path) -> None:
+    try:
+        # A key that is encrypted would be asked about on a terminal that is not there.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, FileNotFoundError) else str(error)
+        raise BadExperiment(f"--certificate {certificate} cannot be used with the key {key}: {reason}") from None
 
 
 def bound(host: str, port: int) -> socket.socket:

@@ -142,11 +142,11 @@ class TestRights:
         assert answer.json()["name"] == "olga"
 
     def test_the_job_itself_keeps_owners_apart(self, far, site, shared):
-        site_here = site.client(far.token)
-        url = f"{far.url}/api/simulations/{shared.id}/state"
+        site_here = far.client()
+        url = f"/simulations/{shared.id}/state"
         refused = site_here.put(url, json={"state": "stopped"}, headers={"reafference-for": "owner:olga"})
         assert refused.status_code == 403
-        strange = site_here.get(f"{far.url}/api/me", headers={"reafference-for": "king:olga"})
+        strange = site_here.get("/me", headers={"reafference-for": "king:olga"})
         assert strange.status_code == 401
 
     @pytest.mark.parametrize("rest", ["../../tokens", "..%2F..%2Ftokens", "%2e%2e/%2e%2e/tokens", "brain//save", "."])
@@ -161,7 +161,7 @@ class TestRights:
     def test_only_sites_send_copies(self, site, far, limb):
         assert site.ada.get(f"/copies/{limb}").status_code == 404
         assert site.otto.get(f"/copies/{limb}").status_code == 403
-        assert site.client(far.token).get(f"{far.url}/api/copies/{limb}").status_code in (200, 404)
+        assert far.client().get(f"/copies/{limb}").status_code in (200, 404)
 
 
 class TestSaving:
@@ -292,9 +292,7 @@ class TestDownloads:
         with Run(site.otto, experiment, server="j4", steps=400, pace=0, start=True) as run:
             run.ended()
             through = run.request("GET", "/data.csv", params={"stream": "body/joints"})
-            direct = site.client(far.token).get(
-                f"{far.url}/api/simulations/{run.id}/data.csv", params={"stream": "body/joints"}
-            )
+            direct = far.client().get(f"/simulations/{run.id}/data.csv", params={"stream": "body/joints"})
             assert through.status_code == 200
             assert through.content == direct.content
             assert through.headers["content-disposition"] == direct.headers["content-disposition"]
@@ -478,16 +476,16 @@ class TestBrokenLines:
 
 class TestZips:
     def test_a_zip_that_cannot_be_taken_changes_nothing_there(self, site, far, limb):
-        client = site.client(far.token)
+        client = far.client()
         held = far.home / "experiments" / limb / "transfer.py"
         before = held.read_bytes()
         stream = io.BytesIO()
         with zipfile.ZipFile(stream, "w") as zipped:
             zipped.writestr("other.txt", "no experiment")
-        url = f"{far.url}/api/copies/{limb}"
+        url = f"/copies/{limb}"
         for body in (b"no zip", stream.getvalue()):
             answer = client.put(url, params={"name": "limb", "owner": "otto"}, content=body)
             assert answer.status_code == 422
-        strange = client.put(f"{far.url}/api/copies/.hidden", params={"name": "limb", "owner": "otto"}, content=b"")
+        strange = client.put("/copies/.hidden", params={"name": "limb", "owner": "otto"}, content=b"")
         assert strange.status_code == 422
         assert held.read_bytes() == before

@@ -261,7 +261,7 @@ def folder(tmp_path):
 
 def test_the_folder_has_all_that_a_job_needs(folder):
     assert sorted(path.name for path in folder.iterdir()) == [
-        *("home", "host.py", "job.sh", "keys", "stand.py", "token", "tunnel.sh")
+        *("door", "home", "host.py", "job.sh", "keys", "stand.py", "token", "tunnel.sh")
     ]
     assert (folder / "stand.py").read_text() == Path(stand.__file__).read_text()
 

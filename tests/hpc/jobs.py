@@ -14,7 +14,8 @@ from typing import Any
 from minicluster import Cluster
 
 from reafference import client
-from services.gateway.jobs.folder import END, prepare_folder, read_token
+from reafference.tls import trusting_alone
+from services.gateway.jobs.folder import END, prepare_folder, read_certificate, read_token
 from services.gateway.jobs.request import Request
 from services.gateway.jobs.status import JobStatus, read_status
 
@@ -63,7 +64,8 @@ class Job:
 
     def connect(self) -> client.Session:
         status = self.until("serving")
-        return client.connect(status.url, read_token(self.folder))
+        tls = trusting_alone(read_certificate(self.folder))
+        return client.connect(status.url, read_token(self.folder), tls=tls)
 
     def ask_to_end(self) -> None:
         (self.folder / END).touch()

@@ -79,7 +79,7 @@ def opened(tmp_path, server, gateway, wire):
 
 @pytest.fixture
 def site(tmp_path, gateway, server, opened):
-    with Site(tmp_path / "home", [gateway.job(f"http://127.0.0.1:{server.listen}")]) as site:
+    with Site(tmp_path / "home", [gateway.job(f"https://127.0.0.1:{server.listen}")]) as site:
         site.ready()
         yield site
 

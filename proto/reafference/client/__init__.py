@@ -12,11 +12,13 @@ addresses; the rest asks `reaf serve` over HTTP, as services/gateway/API.md says
 """
 
 import os
+import ssl
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..tls import from_environment
 from .monitor import Monitor
 from .operator import Operator
 from .refusals import (
@@ -54,16 +56,20 @@ _LATER = {
 }
 
 
-def connect(url: str = DEFAULT_URL, token: str | None = None, *, remember: bool = False) -> "Session":
+def connect(
+    url: str = DEFAULT_URL, token: str | None = None, *, remember: bool = False, tls: ssl.SSLContext | None = None
+) -> "Session":
     """A session with the server at `url`.
 
     The token is the one given, else that in REAF_TOKEN, else that in ~/.config/reafference/token; `remember` keeps it
-    there. Raises Unreachable where nobody answers, Unauthorized where the token is not accepted.
+    there. For `https://` the certificate is checked with `tls`, else with those in the file REAF_CERTIFICATE names,
+    else with the usual authorities. Raises Unreachable where nobody answers, Unauthorized where the token is not
+    accepted.
     """
     from . import tokens
 
     found = tokens.find(os.environ) if token is None else token
-    session = _session(url, found)
+    session = _session(url, found, tls=tls or from_environment(os.environ))
     if remember and found:
         tokens.remember(found, os.environ)
     return session
@@ -85,12 +91,14 @@ def local(home: Path | str | None = None, *, places: int = 1) -> "Session":
         raise
 
 
-def _session(url: str, token: str, *, at_end: Callable[[], None] | None = None) -> "Session":
+def _session(
+    url: str, token: str, *, at_end: Callable[[], None] | None = None, tls: ssl.SSLContext | None = None
+) -> "Session":
     """One with a server that has accepted the token."""
     from .door import Door
     from .session import Session, check_address
 
-    door = Door(check_address(url), token)
+    door = Door(check_address(url), token, tls)
     session = Session(door, at_end=at_end)
     try:
         session.me()

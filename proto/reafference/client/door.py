@@ -1,6 +1,7 @@
 """The HTTP side of a server: one method for each verb, answers as plain values, refusals as exceptions."""
 
 import json
+import ssl
 from collections.abc import Mapping
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -20,11 +21,13 @@ PATIENCE_S = 60.0
 class Door:
     """Calls of one server with one token. Close it at the end."""
 
-    def __init__(self, url: str, token: str) -> None:
-        self.url, self.token = url.rstrip("/"), token
+    def __init__(self, url: str, token: str, tls: ssl.SSLContext | None = None) -> None:
+        self.url, self.token, self.tls = url.rstrip("/"), token, tls
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         # A proxy that stands in the environment is for the outside world, not for a server on this machine.
-        self._http = httpx.Client(base_url=f"{self.url}/api/", headers=headers, trust_env=False, follow_redirects=False)
+        self._http = httpx.Client(
+            base_url=f"{self.url}/api/", headers=headers, trust_env=False, follow_redirects=False, verify=tls or True
+        )
 
     def close(self) -> None:
         self._http.close()

@@ -1,5 +1,6 @@
 """The live stream of one simulation: a WebSocket in a thread of its own, which comes back when it is cut."""
 
+import ssl
 import threading
 import time
 import warnings
@@ -159,10 +160,11 @@ SampleCallback = Callable[[Sample], object]
 class Live:
     """One connection for all feeds and callbacks of a simulation. It is made when somebody wants to listen."""
 
-    def __init__(self, url: str, token: str, simulation: str) -> None:
+    def __init__(self, url: str, token: str, simulation: str, tls: ssl.SSLContext | None = None) -> None:
         base = url.replace("http", "ws", 1)
         self._address = f"{base}/api/simulations/{simulation}/stream"
         self._token = token
+        self._tls = tls if base.startswith("wss") else None
         self._lock = threading.RLock()
         self._feeds: list[Feed] = []
         self._callbacks: list[StatusCallback] = []
@@ -314,6 +316,7 @@ class Live:
             open_timeout=10.0,
             close_timeout=1.0,
             proxy=None,
+            ssl=self._tls,
         )
 
     def _hear(self, socket: ClientConnection) -> bool:

@@ -206,7 +206,7 @@ class Simulation:
 
     @cached_property
     def _live(self) -> Live:
-        return Live(self._door.url, self._door.token, self.id)
+        return Live(self._door.url, self._door.token, self.id, self._door.tls)
 
     # --- what was recorded ------------------------------------------------------------------------------------
 

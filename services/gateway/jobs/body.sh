@@ -76,7 +76,7 @@ finish() {
     tell ending "$2"
     if alive "$gateway" && [ -n "$url" ]; then
         measure # while there is something to look at
-        timeout $((close_s + 15)) "$host_python" "$folder/host.py" close "$url" "$folder/token" "$close_s" ||
+        timeout $((close_s + 15)) "$host_python" "$folder/host.py" close "$url" "$folder/token" "$folder/door/cert.pem" "$close_s" ||
             say "not everything ended within $close_s s; it is ended now"
     fi
     measure
@@ -85,7 +85,7 @@ finish() {
     stop "$stand" 15
     stop "$tunnel" 5
     # Nobody needs them any more.
-    rm -rf "$folder/keys" "$folder/tunnel" "$private"
+    rm -rf "$folder/keys" "$folder/door" "$folder/tunnel" "$private"
     exit_status=$1
     tell ended "$2"
     exit "$1"
@@ -147,6 +147,7 @@ mkfifo "$private/announced"
 exec 3<>"$private/announced"
 REAF_STANDS=$private REAF_DOORS=tcp://$address REAF_KEYS=$folder/keys REAF_LAYOUT=$layout \
     "${services[@]}" -m services.gateway --serve --home "$folder/home" --host "$listen" --port 0 --places 1 \
+    --certificate "$folder/door/cert.pem" --certificate-key "$folder/door/key.pem" \
     --id-prefix "$job_id-" --server-id "$job_id" >"$private/announced" 3>&- &
 gateway=$!
 
@@ -163,7 +164,7 @@ if [ $heard = no ]; then
 fi
 read -r host port < <("$host_python" "$folder/host.py" announced "$line")
 [ -n "$port" ] || finish 24 "the gateway said '$line' instead of where it serves"
-url=http://$host:$port/
+url=https://$host:$port/
 
 while alive "$trying" && [ $SECONDS -lt "$ready_s" ] && [ -z "$why" ]; do pause 0.2; done
 if alive "$trying"; then

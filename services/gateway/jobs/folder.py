@@ -8,6 +8,7 @@ from reafference import keys, stand
 from reafference.errors import BadExperiment
 
 from ..people import People
+from . import certificate
 from .request import Request, Tunnel
 from .script import render
 
@@ -20,6 +21,7 @@ END = "end"
 _HOME = "home"
 _KEYS = "keys"
 _TUNNEL = "tunnel"
+_DOOR = "door"
 _HERE = Path(__file__).parent
 # What the script takes with it, and the name it has there.
 _COPIES = {
@@ -30,7 +32,7 @@ _COPIES = {
 
 
 def prepare_folder(request: Request, folder: Path) -> None:
-    """Make `folder` (0700) with job.sh, stand.py, token, keys/, home/, and tunnel/ where there is one.
+    """Make `folder` (0700) with job.sh, stand.py, token, keys/, door/, home/, and tunnel/ where there is one.
 
     Raises BadExperiment when it exists already, or cannot be made.
     """
@@ -53,6 +55,11 @@ def read_token(folder: Path) -> str:
     return (folder / TOKEN).read_text(encoding="ascii").strip()
 
 
+def read_certificate(folder: Path) -> str:
+    """The certificate of the job's gateway, in PEM."""
+    return (folder / _DOOR / certificate.CERTIFICATE).read_text(encoding="ascii")
+
+
 def _fill(request: Request, folder: Path) -> None:
     (folder / _HOME).mkdir(mode=0o700)
     token = People(folder / _HOME / "tokens.json").make("site", "admin")[1]
@@ -61,6 +68,7 @@ def _fill(request: Request, folder: Path) -> None:
     for source, name in _COPIES.items():
         _write(folder / name, source.read_text(encoding="utf-8"))
     keys.make(folder / _KEYS, ranks=request.ranks)
+    certificate.make(folder / _DOOR, request.id)
     if request.reach == "tunnel" and request.tunnel is not None:
         _copy_keys(request.tunnel, folder / _TUNNEL)
 

@@ -2,11 +2,12 @@
 
 python3 host.py address NODE          the address of this host on the way to NODE
 python3 host.py announced LINE        host and port out of what the gateway says when it serves
-python3 host.py close URL TOKEN S     stop all simulations of the gateway at URL and wait for their end, S seconds
+python3 host.py close URL TOKEN CERT S   stop all simulations of the gateway at URL and wait for their end, S seconds
 """
 
 import json
 import socket
+import ssl
 import sys
 import time
 import urllib.error
@@ -33,42 +34,55 @@ def announced(line: str) -> str:
     return f"{place.hostname} {place.port}"
 
 
-def close(url: str, token_file: str, limit_s: float) -> bool:
+def close(url: str, token_file: str, certificate: str, limit_s: float) -> bool:
     """Whether nothing runs any more: a run that is stopped keeps its place until its recording is complete."""
     with open(token_file) as file:
         token = file.read().strip()
+    # This one certificate is believed, and no other; the node's name is not in it.
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    tls.check_hostname = False
+    tls.load_verify_locations(certificate)
+    door = Door(url, token, tls)
     until = time.monotonic() + limit_s
     asked: set[str] = set()  # not evaluated, so it needs no newer Python
     while time.monotonic() < until:
-        for one in ask(url, token, "GET", "simulations"):
-            if one["state"] not in ENDED and one["id"] not in asked and stop(url, token, one["id"]):
+        for one in door.ask("GET", "simulations"):
+            if one["state"] not in ENDED and one["id"] not in asked and door.stop(one["id"]):
                 asked.add(one["id"])
-        if not any(server["busy"] for server in ask(url, token, "GET", "servers")):
+        if not any(server["busy"] for server in door.ask("GET", "servers")):
             return True
         time.sleep(TURN_S)
     return False
 
 
-def stop(url: str, token: str, simulation: str) -> bool:
-    """Whether it was told; one that is being built may not listen yet."""
-    try:
-        ask(url, token, "PUT", f"simulations/{simulation}/state", {"state": "stopped"})
-    except urllib.error.HTTPError:
-        return False
-    return True
+class Door:
+    """The gateway of this job."""
 
+    def __init__(self, url: str, token: str, tls: ssl.SSLContext) -> None:
+        self._url, self._token = url.rstrip("/"), token
+        # Within the job's own network no proxy is wanted.
+        self._opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=tls)
+        )
 
-def ask(url: str, token: str, method: str, path: str, body: object = None) -> Any:
-    """The answer of the gateway. Within the job's own network no proxy is wanted."""
-    request = urllib.request.Request(url.rstrip("/") + "/api/" + path, method=method)
-    request.add_header("Authorization", "Bearer " + token)
-    data = None
-    if body is not None:
-        request.add_header("Content-Type", "application/json")
-        data = json.dumps(body).encode()
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with direct.open(request, data, ANSWER_S) as answer:
-        return json.loads(answer.read().decode() or "null")
+    def stop(self, simulation: str) -> bool:
+        """Whether it was told; one that is being built may not listen yet."""
+        try:
+            self.ask("PUT", f"simulations/{simulation}/state", {"state": "stopped"})
+        except urllib.error.HTTPError:
+            return False
+        return True
+
+    def ask(self, method: str, path: str, body: object = None) -> Any:
+        """Its answer."""
+        request = urllib.request.Request(f"{self._url}/api/{path}", method=method)
+        request.add_header("Authorization", "Bearer " + self._token)
+        data = None
+        if body is not None:
+            request.add_header("Content-Type", "application/json")
+            data = json.dumps(body).encode()
+        with self._opener.open(request, data, ANSWER_S) as answer:
+            return json.loads(answer.read().decode() or "null")
 
 
 def main(*words: str) -> int:
@@ -77,7 +91,7 @@ def main(*words: str) -> int:
     elif words[0] == "announced":
         print(announced(words[1]))
     elif words[0] == "close":
-        return 0 if close(words[1], words[2], float(words[3])) else 1
+        return 0 if close(words[1], words[2], words[3], float(words[4])) else 1
     return 0
 
 

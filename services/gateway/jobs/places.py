@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..problems import Problem
 from .cluster_job import Job
-from .folder import read_token
+from .folder import read_certificate, read_token
 from .serving_job import ServingJob
 from .settings import ClusterSettings
 
@@ -16,44 +16,48 @@ _HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,252}")
 
 
 class Places:
-    """The serving jobs as servers; each token is read once."""
+    """The serving jobs as servers; token and certificate of each are read once."""
 
     def __init__(self) -> None:
-        self._tokens: dict[str, str] = {}
+        self._known: dict[str, tuple[str, str]] = {}
 
     def of(self, job: Job, shared: bool) -> ServingJob | None:
         """Where a job that serves is; None while that cannot be known. `shared`: its folder can be read from here."""
-        url, token = _url(job), self._token(job)
-        if not url or not token:
+        url, known = _url(job), self._secrets(job)
+        if not url or known is None:
             return None
+        token, certificate = known
         return ServingJob(
             id=job.id,
             title=job.order.title or job.order.experiment or f"Job {job.id}",
             url=url,
             token=token,
+            certificate=certificate,
             folder=Path(job.folder) if shared else None,
             shown=job.place,
         )
 
     def drop(self, id: str) -> None:
         """Forget one that has ended."""
-        self._tokens.pop(id, None)
+        self._known.pop(id, None)
 
-    def _token(self, job: Job) -> str:
-        if job.id not in self._tokens:
+    def _secrets(self, job: Job) -> tuple[str, str] | None:
+        """Token and certificate."""
+        if job.id not in self._known:
+            folder = Path(job.folder)
             try:
-                self._tokens[job.id] = read_token(Path(job.folder))
+                self._known[job.id] = read_token(folder), read_certificate(folder)
             except (OSError, ValueError):
-                return ""
-        return self._tokens[job.id]
+                return None
+        return self._known[job.id]
 
 
 def _url(job: Job) -> str:
     if job.listen:
-        return f"http://127.0.0.1:{job.listen}"
+        return f"https://127.0.0.1:{job.listen}"
     if not _HOST.fullmatch(job.address) or not 0 < job.port < 65536:
         return ""
-    return f"http://{job.address}:{job.port}"
+    return f"https://{job.address}:{job.port}"
 
 
 def free_port(settings: ClusterSettings, living: Iterable[Job]) -> int:

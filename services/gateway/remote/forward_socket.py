@@ -93,6 +93,7 @@ async def _opened(server: JobServer, sid: str, person: Person) -> ClientConnecti
         ping_timeout=_PONG_S,
         close_timeout=_CLOSE_S,
         proxy=None,
+        ssl=server.tls,
     )
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ import structlog
 from pydantic import ValidationError
 
 from reafference import jsontext
+from reafference.tls import trusting_alone
 
 from ..answers import SimulationAnswer
 from ..experiment_answers import Server
@@ -55,6 +57,7 @@ class JobServer:
     over: bool = False  # the job serves no more
 
     def __post_init__(self) -> None:
+        self.tls = trusting_alone(self.job.certificate) if self.job.certificate else None
         self._client = httpx.AsyncClient(
             base_url=self.job.url.rstrip("/"),
             headers={"Authorization": f"Bearer {self.job.token}", "Accept-Encoding": "identity"},
@@ -62,6 +65,7 @@ class JobServer:
             limits=httpx.Limits(max_connections=_MOST_CONNECTIONS, keepalive_expiry=_KEPT_ALIVE_S),
             # A proxy that stands in the environment is for the outside world.
             trust_env=False,
+            verify=self.tls or True,
         )
         self._loop = asyncio.get_running_loop()
         self._answered_at = self._loop.time()
@@ -303,5 +307,10 @@ def _raise(problem: Problem) -> None:
 
 
 def _reason(error: Exception) -> str:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLError):
+            return "somebody else answers at its address, who does not have its certificate: nothing was said to it"
+        cause = cause.__cause__ or cause.__context__
     words = str(error).strip() or type(error).__name__
     return f"it cannot be reached: {words[:_LONGEST_WORDS]}"
