@@ -46,12 +46,12 @@ up: images
 	docker compose up
 
 campaign-containers: venv
-	deploy/make-images && deploy/make-images launcher
-	$(BIN)/pytest -m containers tests/containers
+	deploy/with-engine sh -c 'deploy/make-images && deploy/make-images launcher && $(BIN)/pytest -m containers tests/containers'
 
 # On a Slurm of this machine's own; takes root, and the packages named in tests/hpc/minicluster.py.
 campaign-cluster: venv
-	$(BIN)/python tests/hpc/minicluster.py --nodes 4 --accounting --rest -- $(BIN)/pytest -m cluster tests/hpc
+	deploy/with-engine --optional $(BIN)/python tests/hpc/minicluster.py --nodes 4 --accounting --rest -- \
+	    $(BIN)/pytest -rs -m cluster tests/hpc
 
 clean:
 	rm -rf .venv .compat .pytest_cache .mypy_cache .ruff_cache
