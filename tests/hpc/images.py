@@ -1,6 +1,7 @@
 """Images for the runtimes of clusters, made from those of the container engine here, and kept for the next time."""
 
 import fcntl
+import functools
 import shutil
 import subprocess
 from pathlib import Path
@@ -19,8 +20,7 @@ def image(name: str, runtime: str) -> str:
     KEPT.mkdir(exist_ok=True)
     with (KEPT / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not _id(source):
-            _call("deploy/make-images", name)
+        _make(name)
         folder = KEPT / runtime / _id(source).removeprefix("sha256:")[:16]
         found = folder / (f"reafference-{name}-{VERSION}" + (".sif" if runtime == "apptainer" else ""))
         if not found.exists():
@@ -33,6 +33,12 @@ def engine_answers() -> bool:
     if shutil.which("docker") is None:
         return False
     return subprocess.run(["docker", "info"], capture_output=True, timeout=30).returncode == 0
+
+
+@functools.cache
+def _make(name: str) -> None:
+    """Of the code as it is now; one that lies there may be of another day."""
+    _call("deploy/make-images", name)
 
 
 def _id(source: str) -> str:

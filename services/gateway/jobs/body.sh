@@ -133,6 +133,8 @@ brain_hosts=${brain_hosts%,}
 command_lines
 say "nodes ${hosts[*]}; $address; MPI by $mpi; the brain: ${ranks[*]}"
 
+last_line() { tail -n 1 "$folder/log" 2>/dev/null | cut -c1-300 | grep . || echo 'see the log'; }
+
 # The containers of the brain's nodes are tried while the gateway starts. That also fetches the image there.
 trial_program='import mpi4py; mpi4py.rc.initialize = False; import mpi4py.MPI, services.brain'
 "${trial[@]}" -c "$trial_program" >"$private/trial" 2>&1 &
@@ -159,7 +161,7 @@ done
 if [ $heard = no ]; then
     [ -z "$why" ] || finish "$why" "it was asked to end before it was ready"
     "${services[@]}" -c 'import services.gateway' || finish 22 "the programs of node 1 cannot be started: see the log"
-    alive "$gateway" || finish 24 "the gateway ended before it served: see the log"
+    alive "$gateway" || finish 24 "the gateway ended before it served: $(last_line)"
     finish 24 "the gateway did not begin to serve within $ready_s s: see the log"
 fi
 read -r host port < <("$host_python" "$folder/host.py" announced "$line")
