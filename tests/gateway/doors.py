@@ -103,16 +103,15 @@ class Door:
         return made
 
     def tree(self):
-        """A digest of every file below the home: the same as long as nothing has changed."""
-        digest = hashlib.sha256()
-        for where, folders, names in os.walk(self.home):
-            folders.sort()
-            digest.update(where.encode())
-            for name in sorted(names):
+        """Every folder and file below the home, with a digest of each file: the same as long as nothing has changed."""
+        found = {}
+        for where, _, names in os.walk(self.home):
+            found[where] = ""
+            for name in names:
                 file = Path(where) / name
-                digest.update(str(file).encode())
-                digest.update(os.readlink(file).encode() if file.is_symlink() else file.read_bytes())
-        return digest.hexdigest()
+                content = os.readlink(file).encode() if file.is_symlink() else file.read_bytes()
+                found[str(file)] = hashlib.sha256(content).hexdigest()
+        return found
 
 
 def zip_of(files):
