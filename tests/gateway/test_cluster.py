@@ -77,7 +77,7 @@ async def test_a_job_is_watched_from_its_submission_to_its_end(tmp_path, setting
         serve(folder)
         await until(lambda: state(cluster) == "serving")
         (place,) = cluster.serving()
-        assert (place.id, place.url, place.folder) == ("j1", "http://127.0.0.1:40000", folder)
+        assert (place.id, place.url, place.folder) == ("j1", "https://127.0.0.1:40000", folder)
         assert place.token == (folder / "token").read_text().strip()
         say(folder, state="ended", text="its time limit comes", exit_status=20)
         hand.seen["100"] = Seen(phase="ended", word="FAILED")

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from reafference.errors import BadExperiment
+from services.gateway.jobs import certificate
 from services.gateway.jobs import jobs_file as cluster_jobs_file
 from services.gateway.jobs import order as cluster_order
 from services.gateway.jobs import settings as cluster_settings
@@ -162,12 +163,16 @@ def test_a_limit_of_a_partition_counts_where_that_is_asked_for():
 
 def test_a_serving_job_is_reached_at_its_node_or_through_its_tunnel(tmp_path):
     (tmp_path / "token").write_text("secret\n")
+    certificate.make(tmp_path / "door", "j1")
     job = replace(judged(JOB, RUNNING, SERVES, 1.0), folder=str(tmp_path), place="/shared/j1")
     place = Places().of(job, shared=True)
-    assert (place.url, place.token, place.folder) == ("http://10.0.0.1:41000", "secret", tmp_path)
-    assert Places().of(replace(job, listen=23300), shared=False).url == "http://127.0.0.1:23300"
+    assert (place.url, place.token, place.folder) == ("https://10.0.0.1:41000", "secret", tmp_path)
+    assert place.certificate == (tmp_path / "door" / certificate.CERTIFICATE).read_text()
+    assert Places().of(replace(job, listen=23300), shared=False).url == "https://127.0.0.1:23300"
     for said_address in ("", "evil/@x", "a b"):
         assert Places().of(replace(job, address=said_address), shared=True) is None
+    (tmp_path / "door" / certificate.CERTIFICATE).unlink()
+    assert Places().of(job, shared=True) is None  # it would be spoken to without knowing who it is
     assert Places().of(replace(job, folder=str(tmp_path / "none")), shared=True) is None
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from services.gateway.cluster import Cluster
+from services.gateway.jobs import certificate
 from services.gateway.jobs.folder import LOG
 from services.gateway.jobs.settings import ClusterSettings, Defaults, Limits
 from services.gateway.jobs.status import STATUS
@@ -127,6 +128,9 @@ class DeskScheduler:
         """Its gateway serves."""
         entry = self.entries[id]
         command = [sys.executable, "-m", "services.gateway", "--serve", "--home", str(entry.folder / "home")]
+        door = entry.folder / "door"
+        command += ["--certificate", str(door / certificate.CERTIFICATE)]
+        command += ["--certificate-key", str(door / certificate.KEY)]
         command += ["--port", "0", "--places", "1", "--server-id", job, "--id-prefix", f"{job}-"]
         environment = {**os.environ, "REAF_PARENT_PID": str(os.getpid())}
         entry.process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, process_group=0)
