@@ -10,13 +10,16 @@ import time
 
 import httpx
 import pytest
+from playwright.sync_api import TimeoutError as Refused
 from playwright.sync_api import expect, sync_playwright
 
 from tests.compat.nest_servers import ROOT, TOKEN, ours
 from tests.page.browsing import chromium
 
 PYTHON = ROOT / ".compat" / "nest-desktop" / "bin" / "python"
-PATIENCE_MS = 90_000
+PATIENCE_MS = 150_000
+PRESS_MS = 15_000
+PROJECT = "spike activity"
 LACKING = "" if os.environ.get("CI") or chromium() else "a browser"
 
 
@@ -57,6 +60,16 @@ def settings(url):
     )
 
 
+def press_simulate(page, simulated):
+    """Open the first project and press its button, until something comes back or it is no use."""
+    for button in (page.get_by_text(PROJECT, exact=True), page.get_by_role("button", name="Simulate")):
+        with contextlib.suppress(Refused):
+            button.first.click(timeout=PRESS_MS)  # it may be hidden behind a message for some seconds
+    until = time.monotonic() + PRESS_MS / 1000
+    while not simulated.is_done() and time.monotonic() < until:
+        page.wait_for_timeout(200)
+
+
 @pytest.mark.skipif(bool(LACKING), reason=f"{LACKING} is missing here")
 def test_nest_desktop_simulates_its_first_project():
     with ours("--exec") as server, desktop() as url, sync_playwright() as playwright:
@@ -68,17 +81,17 @@ def test_nest_desktop_simulates_its_first_project():
             page.goto(f"{url}#/nest")
         assert models.value.status == 200
         assert "iaf_psc_alpha" in models.value.json()[0]
-        page.get_by_text("spike activity", exact=True).first.click()
-        sent = []
-        page.on("request", lambda request: sent.append(request) if request.url == f"{server.url}/exec" else None)
         with page.expect_response(
             lambda answer: answer.url == f"{server.url}/exec" and answer.request.method == "POST"
         ) as simulated:
-            # On a busy machine the app draws its button before it listens to it; a person clicks again.
             until = time.monotonic() + PATIENCE_MS / 1000
-            while not sent and time.monotonic() < until:
-                page.get_by_text("Simulate", exact=False).first.click()
-                page.wait_for_timeout(3000)
+            press_simulate(page, simulated)
+            while not simulated.is_done() and time.monotonic() < until:
+                # The app sometimes shows an empty plot, asks the server for nothing, and its button is dead from then
+                # on, whichever server it has: a person loads the page again.
+                page.goto("about:blank")
+                page.goto(f"{url}#/nest")
+                press_simulate(page, simulated)
         assert simulated.value.status == 200
         events = simulated.value.json()["data"]["events"]
         assert len(events[0]["times"]) > 100
