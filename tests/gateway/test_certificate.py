@@ -105,6 +105,22 @@ def test_who_answers_in_a_jobs_place_is_told_nothing(tmp_path, speaks):
         assert b"/api/" not in imposter.heard
 
 
+def test_a_line_that_breaks_is_not_taken_for_somebody_else(tmp_path):
+    pem = made(tmp_path / "own")
+    with socket.create_server(("127.0.0.1", 0)) as door:
+
+        def hang_up():
+            caller, _ = door.accept()
+            with caller:
+                caller.recv(1 << 16)  # the greeting, so that nothing is left unread
+
+        threading.Thread(target=hang_up, daemon=True).start()
+        server = looked(f"https://127.0.0.1:{door.getsockname()[1]}", pem)
+    assert not server.ready
+    assert "cannot be reached" in server.text
+    assert "certificate" not in server.text
+
+
 def test_a_certificate_vouches_for_no_other(tmp_path):
     """Whoever has a job's key cannot make a certificate for another place."""
     made(tmp_path / "own")

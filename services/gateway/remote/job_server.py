@@ -278,6 +278,8 @@ class JobServer:
         await self._client.aclose()
 
 
+# What TLS makes of a line that broke: nobody else is there.
+_CUT_OFF = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 _SOON = {"Retry-After": "2"}
 
 
@@ -309,7 +311,7 @@ def _raise(problem: Problem) -> None:
 def _reason(error: Exception) -> str:
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, ssl.SSLError):
+        if isinstance(cause, ssl.SSLError) and not isinstance(cause, _CUT_OFF):
             return "somebody else answers at its address, who does not have its certificate: nothing was said to it"
         cause = cause.__cause__ or cause.__context__
     words = str(error).strip() or type(error).__name__
