@@ -20,6 +20,7 @@ from .outcome import Outcome
 from .sockets import OPTIONS, Sender
 
 _SEND_S = 5.0
+_CLOSED = "the conversation with the engine was closed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ class AioOperator:
         self._socket.connect(address)
         self._requests: dict[int, _Request] = {}
         self._number = 0
+        self._closed = False
         self.on_copy: Callable[[list[bytes]], None] | None = None
         """Is given the parts of each frame of the bus that the engine sends again after the order "tell"."""
 
@@ -140,9 +142,14 @@ class AioOperator:
     async def leave(self) -> None:
         await self._send(Bye())
 
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
     def close(self) -> None:
-        """Let go of the engine; whoever waits for it is told so."""
-        self._give_up("the conversation with the engine was closed")
+        """Let go of the engine; whoever waits for it, or asks for something later, is told so by EngineLost."""
+        self._closed = True
+        self._give_up(_CLOSED)
         self._context.destroy(linger=0)
 
     def _next(self) -> int:
@@ -167,11 +174,19 @@ class AioOperator:
                 request.future.set_exception(EngineLost(why))
 
     async def _send(self, frame: Frame) -> None:
+        if self._closed:
+            raise EngineLost(_CLOSED)
         parts = self._sender.sign(frame).parts()
+        sending = asyncio.ensure_future(self._socket.send_multipart(parts))
         try:
-            await asyncio.wait_for(self._socket.send_multipart(parts), _SEND_S)
-        except TimeoutError:
-            raise EngineLost(f"the engine has taken no message for {_SEND_S:g} s") from None
+            sent, _ = await asyncio.wait((sending,), timeout=_SEND_S)
+            if self._closed:  # and with it the socket, which cancels what waits there
+                raise EngineLost(_CLOSED)
+            if not sent:
+                raise EngineLost(f"the engine has taken no message for {_SEND_S:g} s")
+            sending.result()
+        finally:
+            sending.cancel()
 
 
 class AioBus:

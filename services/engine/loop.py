@@ -230,17 +230,17 @@ class Loop:
     def _act(self, action: b.Action) -> list[b.Event]:
         match action:
             case b.SendPrepare(names):
-                return self._send_prepare(names)
+                self._send_prepare(names)
             case b.Couple(step):
                 return self._couple(step)
             case b.Commit(step):
                 self._commit(step)
             case b.Grant(step, names):
-                return self._grant(step, names)
+                self._grant(step, names)
             case b.SendEdit(name):
                 return self._send_edit(name)
             case b.SendHalt(step, names):
-                return self._send_halt(step, names)
+                self._send_halt(step, names)
             case b.Restart():
                 return self._restart()
             case b.Tell(state):
@@ -398,11 +398,11 @@ class Loop:
 
     # --- what has to be done ------------------------------------------------------------------------
 
-    def _send_prepare(self, names: tuple[str, ...]) -> list[b.Event]:
+    def _send_prepare(self, names: tuple[str, ...]) -> None:
         plans = documents.plans(self._experiment, self._sender.run, self._script.devices())
         plans[documents.RECORDER] = documents.recorder_plan(self._experiment, self._sender.run, self._folder)
         self._allow(self._experiment.general.prepare_timeout_s)
-        return self._request({name: Prepare(plan=plans[name]) for name in names})
+        self._request({name: Prepare(plan=plans[name]) for name in names})
 
     def _couple(self, step: int) -> list[b.Event]:
         """Run the transfer functions on what is known at the end of `step` steps."""
@@ -512,20 +512,19 @@ class Loop:
         self._committed = step + 1
         self._row.commit = time.perf_counter_ns() - began
 
-    def _grant(self, step: int, names: tuple[str, ...]) -> list[b.Event]:
+    def _grant(self, step: int, names: tuple[str, ...]) -> None:
         assert self._transfer is not None
         behind = len(self._owed) > 1
         began = time.perf_counter_ns()
         self._owed += self._close_row(began)
         self._row, self._row_began_ns = Row(step), began
         t_ns = step * self._experiment.dt_ns
-        lost: list[b.Event] = []
         for name in names:
             inputs = Stream(step=step, t_ns=t_ns, arrays=self._transfer.inputs[name])
             packed = self._publisher.sign(f"inputs/{name}", inputs)
             dt_ns = self._experiment.dt_ns * self._barrier.members[name].every
             grant = StepGrant(step=step, t_ns=t_ns, dt_ns=dt_ns, want=self._want[name], inputs=(packed,))
-            lost += self._request({name: grant})
+            self._request({name: grant})
             self._owed.append(packed)
         self._owed += self._told
         self._told = []
@@ -534,7 +533,6 @@ class Loop:
         self._allow(self._experiment.general.step_timeout_s)
         if behind:
             self._catch_up()
-        return lost
 
     def _close_row(self, now_ns: int) -> list[Row]:
         """The row of the step before, which lasted until now; none if there was no step."""
@@ -551,14 +549,13 @@ class Loop:
         parts = self.profile.add(row)
         self._publisher.publish("profile", Stream(step=row.step, t_ns=t_ns, arrays={"parts": parts}))
 
-    def _send_halt(self, step: int, names: tuple[str, ...]) -> list[b.Event]:
-        lost = self._request({name: Halt(step=step, begun=self._opened) for name in names})
+    def _send_halt(self, step: int, names: tuple[str, ...]) -> None:
+        self._request({name: Halt(step=step, begun=self._opened) for name in names})
         fault = self._barrier.error is not None
         if names == (documents.RECORDER,):
             self._allow(_RECORDER_HALT_AFTER_FAULT_S if fault else _HALT_S)
         else:
             self._allow(_HALT_AFTER_FAULT_S if fault else self._experiment.general.step_timeout_s)
-        return lost
 
     def _conclude(self, error: ReafferenceError | None, culprit: str) -> None:
         if self._transfer is not None and self._opened:
@@ -709,7 +706,8 @@ class Loop:
         if name == b.ENGINE:
             return self._steer(edit)
         self._allow(edits.limit_s(edit, self._experiment.general))
-        return self._request({name: edit})
+        self._request({name: edit})
+        return []
 
     def _steer(self, edit: Edit) -> list[b.Event]:
         """Carry out an edit of the engine itself."""
@@ -881,15 +879,13 @@ class Loop:
         """From now on the present state may last this long."""
         self._limit_s, self._deadline = seconds, Deadline.after_s(seconds)
 
-    def _request(self, frames: Mapping[str, Frame]) -> list[b.Event]:
-        """Send what has to be answered, by name; who cannot be reached is lost."""
-        lost: list[b.Event] = []
+    def _request(self, frames: Mapping[str, Frame]) -> None:
+        """Send what has to be answered, by name; who cannot be reached is lost, and may have said why."""
         for name, frame in frames.items():
             try:
                 self._host.send(name, frame)
             except PeerLost as error:
-                lost.append(b.Lost(name, error.text))
-        return lost
+                self._vigil.unreachable(name, error.text)
 
     def _send(self, name: str, frame: Frame) -> None:
         """To whom it may concern; a member who is gone is found by other means."""

@@ -14,6 +14,8 @@ JOB_S = 4.0
 A rank that dies is known first to what started the job (`mpiexec`, `srun`), which ends the other ranks at once and
 itself only when they have left. The other ranks, then, are silent before anybody can say which one died of what.
 """
+LAST_WORDS_S = 0.5
+"""How long the last words of a member that has hung up may take: its own, or those of the launcher about its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +52,23 @@ class Vigil:
         for echo in [echo for echo, whose in self._whose.items() if whose == name]:
             self._forget(echo)
 
+    def unreachable(self, name: str, how: str) -> None:
+        """`name` takes no message any more: it is lost, unless somebody says a better reason soon."""
+        self._doubted.setdefault(name, (how, Deadline.after_s(LAST_WORDS_S)))
+
     def due_ms(self) -> int:
         """How long one may wait before `turn` has to be called again."""
         return min([self._pulse.due_ms(), *(until.left_ms() for _, until in self._doubted.values())])
 
     def turn(self) -> Iterator[Silence]:
-        """Send a beat if it is time; those who have been silent for too long, each once."""
+        """Send a beat if it is time; those who have been silent or unreachable for too long, each once."""
         silent = [(echo, self._whose[echo]) for echo in self._pulse.turn()]
         for echo, _ in silent:
             self._forget(echo)
         for echo, name in silent:
             how = f"{self._words[echo]}no sign of life for 2 s"
             if name not in self._jobs:
+                self._doubted.pop(name, None)
                 yield Silence(name, how)
                 continue
             first, _ = self._doubted.get(name, (how, None))

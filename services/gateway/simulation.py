@@ -404,9 +404,15 @@ class Simulation:
     @property
     def operator(self) -> AioOperator:
         """The conversation with the engine; raises OutOfOrder where there is none (any more)."""
-        if self._operator is None or not self.occupies:
+        operator = self._spoken_to()
+        if operator is None:
             raise OutOfOrder(f"the simulation is {self.status.state}: launch another one")
-        return self._operator
+        return operator
+
+    def _spoken_to(self) -> AioOperator | None:
+        """The conversation, unless the engine has not begun it or its end has been seen."""
+        here = self._operator is not None and not self._operator.closed and self.occupies
+        return self._operator if here else None
 
     async def order(self, what: OrderKind, wanted: State, reason: str) -> None:
         """Give an order and wait until it is in the state that is wanted, or for ten seconds.
@@ -432,8 +438,10 @@ class Simulation:
             self.status.put_away()
             self.changed()
             return
-        if await self.until(lambda: self._operator is not None or not self.occupies, _WIRES_S) and self.occupies:
-            await self.operator.order("stop", reason)
+        await self.until(lambda: self._operator is not None or not self.occupies, _WIRES_S)
+        operator = self._spoken_to()
+        if operator is not None:
+            await operator.order("stop", reason)
             if not await self.until(lambda: self.status.ended, _ANSWER_S) and not self.status.built:
                 # What builds a network may hear of nothing for minutes, and nothing of it is wanted any more.
                 await self.end(reason)

@@ -111,6 +111,7 @@ class House:
     folder: Path
     simulators: dict = field(default_factory=lambda: {"brain": Counter(), "body": Echo()})
     leave: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(asked=False))
+    leaves: dict = field(default_factory=lambda: {name: SimpleNamespace(asked=False) for name in ("brain", "body")})
     ends: dict = field(default_factory=dict)
     failed: list = field(default_factory=list)
 
@@ -178,7 +179,7 @@ class House:
         try:
             with (
                 Wires() as wires,
-                WireLink(wires, self.config(name), "participant", SimpleNamespace(asked=False)) as link,
+                WireLink(wires, self.config(name), "participant", self.leaves[name]) as link,
             ):
                 link.join()
                 participant.serve(simulator, link, name)

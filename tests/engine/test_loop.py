@@ -461,6 +461,37 @@ def test_a_killed_participant_is_missed(house):
     assert stop.steps in (3, 4)
 
 
+def test_what_a_participant_said_before_it_left_is_heard_by_an_engine_that_was_busy(house):
+    left = house.folder / "left"
+    house.write(f"""
+import time
+from pathlib import Path
+
+@transfer(writes="body.excitation")
+def busy(step):
+    until = time.monotonic() + {PATIENCE_S}
+    while step == 3 and not Path({str(left)!r}).exists() and time.monotonic() < until:
+        time.sleep(0.01)
+    return 0.0
+""")
+
+    def leave(step):
+        house.leaves["brain"].asked = step.number == 2
+
+    def tell_when_it_has_left():
+        until = time.monotonic() + PATIENCE_S
+        while "brain" not in house.ends and time.monotonic() < until:
+            time.sleep(0.01)
+        time.sleep(0.1)  # the engine's end of the connection closes a moment later
+        left.touch()
+
+    house.simulators["brain"] = Counter(leave)
+    stop = house.run(beside=[tell_when_it_has_left])
+    assert house.ends == {"brain": "leaving", "body": "in order"}
+    assert (stop.outcome, stop.code, stop.service, stop.steps) == ("fault", "leaving", "brain", 3)
+    assert "the brain was told to end" in stop.text
+
+
 def test_an_engine_whose_services_do_not_come_says_who_is_missing(house, monkeypatch):
     monkeypatch.setattr("services.engine.loop._JOIN_S", 0.5)
     house.write(LOOP)

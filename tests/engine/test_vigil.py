@@ -95,3 +95,17 @@ def test_nothing_is_told_of_a_job_whose_end_was_told(watched, ranks, monkeypatch
     assert watched.listen(3) == []
     watched.vigil.told("brain")
     assert watched.listen(vigil.JOB_S + 1) == []
+
+
+@pytest.mark.parametrize("job", [False, True])
+def test_whoever_takes_no_message_is_told_when_no_better_reason_came(watched, job):
+    watched.join("brain")
+    watched.vigil.watch("brain", job=job)
+    watched.vigil.unreachable("brain", "brain is not connected")
+    watched.vigil.unreachable("brain", "again")
+    ((silence, after_s),) = watched.listen(PATIENCE_S)
+    assert silence == Silence("brain", "brain is not connected")
+    assert after_s > vigil.LAST_WORDS_S - 0.1
+    watched.vigil.unreachable("brain", "brain is not connected")
+    watched.vigil.told("brain")
+    assert watched.listen(1) == []

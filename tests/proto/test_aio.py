@@ -164,6 +164,35 @@ def test_when_the_conversation_is_closed_nobody_waits_any_more(engine_of):
         conversation(config, close_meanwhile)
 
 
+def test_after_the_conversation_was_closed_nothing_is_asked(engine_of):
+    async def ask_later(operator):
+        operator.close()
+        assert operator.closed
+        for asked in (operator.edit("brain", "look"), operator.order("stop"), operator.leave()):
+            with pytest.raises(EngineLost, match="was closed"):
+                await asked
+
+    _, config = engine_of(lambda frame: [])
+    conversation(config, ask_later)
+
+
+def test_a_message_that_cannot_leave_is_given_up_when_the_conversation_is_closed(tmp_path):
+    async def speak_to_nobody():
+        operator = AioOperator(ServiceConfig(name="gateway", addresses=Addresses.in_folder(tmp_path)))
+        waiting = None
+        for _ in range(100_000):  # as many as the queue takes
+            waiting = asyncio.create_task(operator.order("pause", "x" * 2000))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            if not waiting.done():
+                break
+        operator.close()
+        await asyncio.wait_for(waiting, 10)
+
+    with pytest.raises(EngineLost, match="was closed"):
+        asyncio.run(speak_to_nobody())
+
+
 def test_when_nobody_listens_nobody_waits_any_more(engine_of):
     async def stop_listening():
         listening = Listening(config)
