@@ -16,12 +16,14 @@ SERVICES = ("engine", "brain", "body", "recorder")
 
 
 def descendants(pid):
-    """All processes below this one."""
+    """All processes below this one; any of them, or a thread, can end while we look."""
     found = []
-    for task in os.listdir(f"/proc/{pid}/task"):
-        children = Path(f"/proc/{pid}/task/{task}/children").read_text(encoding="ascii").split()
-        for child in map(int, children):
-            found += [child, *descendants(child)]
+    with contextlib.suppress(OSError):
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with contextlib.suppress(OSError):
+                children = Path(f"/proc/{pid}/task/{task}/children").read_text(encoding="ascii").split()
+                for child in map(int, children):
+                    found += [child, *descendants(child)]
     return found
 
 
@@ -67,7 +69,8 @@ class StandSet:
         """With all that runs there, at the same moment, as a container is killed."""
         below = descendants(self.processes[service].pid)
         for pid in below:
-            os.kill(pid, signal.SIGSTOP)  # what is told to end by the stand's death shall not begin with it
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)  # what is told to end by the stand's death shall not begin with it
         self.processes[service].kill()
         self.processes[service].wait()
         for pid in below:

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 from . import jsontext
 from .client import Operator
+from .clock import Deadline
 from .config import Addresses
 from .errors import Interrupted, PeerLost, StepCancelled
 from .frames import ErrorFrame, Message, Progress, RunStop, StateNote, Welcome
@@ -26,6 +27,7 @@ from .summary import summary_of
 
 _TURN_MS = 100
 _LAUNCHER_END_S = 60.0
+_LAST_FRAMES_S = 1.0
 _NICE = 5
 
 
@@ -106,8 +108,16 @@ class Runner:
                 self._take_frames(self._operator)
             self._pass_on_interrupts(launcher)
         if self._operator is not None:
-            # What the engine said last may have come after the launcher's last line.
-            self._take_frames(self._operator)
+            self._take_last_frames(self._operator)
+
+    def _take_last_frames(self, operator: Operator) -> None:
+        """What the engine said last may come after the launcher's last line: they have no common order."""
+        waiting, deadline = Waiting(operator.socket), Deadline.after_s(_LAST_FRAMES_S)
+        self._take_frames(operator)
+        begun = self._run_folder and not self._engine_how and not self._problem
+        while begun and self._stop is None and not deadline.passed():
+            waiting.until(deadline.left_ms())
+            self._take_frames(operator)
 
     def _take_event(self, event: dict[str, Any], wires: Wires, waiting: Waiting) -> None:
         match event:

@@ -96,6 +96,8 @@ def job_environment(folder: str, crowded: bool) -> Dict[str, str]:
         "MPI4PY_RC_THREAD_LEVEL": "funneled",  # NEST calls MPI from its main thread, and so do we
         "OMPI_MCA_orte_tmpdir_base": folder,  # so that nothing is left behind when the job is killed
         "OMPI_MCA_btl_vader_single_copy_mechanism": "none",  # containers forbid the other ways
+        # Else ranks that are left have seconds after one has died, and say poorer reasons for the end than mpiexec.
+        "OMPI_MCA_odls_base_sigkill_timeout": "0",
     }
     if crowded:
         wanted["OMPI_MCA_mpi_yield_when_idle"] = "1"
@@ -826,19 +828,22 @@ def _lock(path: str) -> Any:
 
 
 def _door(path: str) -> socket.socket:
+    new = path + "~"  # short, as the names of sockets must be
     door = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        if os.path.exists(path):
-            os.unlink(path)  # of a stand that was killed: nobody holds its lock
+        for old in (path, new):
+            if os.path.exists(old):
+                os.unlink(old)  # of a stand that was killed: nobody holds its lock
         before = os.umask(0o177)
         try:
-            door.bind(path)
+            door.bind(new)
         finally:
             os.umask(before)
+        door.listen(_MOST_CONNECTIONS)
+        os.rename(new, path)  # whoever sees it is answered
     except OSError as error:
         door.close()
         raise Refused("%s cannot be listened on: %s" % (path, error.strerror or error)) from None
-    door.listen(_MOST_CONNECTIONS)
     door.setblocking(False)
     return door
 

@@ -74,10 +74,11 @@ def _follow(ranks: Any, config: ServiceConfig, *, with_pulse: bool) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     wake_promptly()
     logs.configure(f"{config.name}.{ranks.rank}", config.log_level)
+    # The engine expects it as soon as rank 0 has come, and to load NEST can take longer here than there.
+    pulse = _pulse_of_rank(ranks.rank, config) if with_pulse else None
     from .front import Follower
     from .ranks import follow
 
-    pulse = _pulse_of_rank(ranks.rank, config) if with_pulse else None
     follow(ranks, Follower(ranks).act)
     if pulse:
         pulse.close()

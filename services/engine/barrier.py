@@ -271,10 +271,13 @@ class SendHalt:
 @dataclass(frozen=True, slots=True)
 class Conclude:
     """All participants have stopped: write the last document of the run. `error` is why it ended early, if it
-    did, and `culprit` who was the cause."""
+    did, and `culprit` who was the cause. `resetting` says that another run follows, `cancelled` is as Barrier's: what
+    the barrier itself says then may be of that other run already."""
 
     error: ReafferenceError | None
     culprit: str
+    resetting: bool = False
+    cancelled: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -455,7 +458,8 @@ def _halt_rest(barrier: Barrier, before: tuple[Action, ...] = ()) -> Reaction:
         return barrier, (*before, *halt)
     if barrier.concluded:
         return (barrier, before) if left else _over(barrier, before)
-    concluded, before = barrier._replace(concluded=True), (*before, Conclude(barrier.error, barrier.culprit))
+    conclude = Conclude(barrier.error, barrier.culprit, barrier.resetting, barrier.cancelled)
+    concluded, before = barrier._replace(concluded=True), (*before, conclude)
     return (concluded, (*before, *halt)) if left else _over(concluded, before)
 
 

@@ -84,6 +84,7 @@ _HALT_S = 30.0
 _HALT_AFTER_FAULT_S = 1.0
 _RECORDER_HALT_AFTER_FAULT_S = 2.0
 _BYE_S = 0.2
+_SECOND_LOOK_S = 0.05
 _STATE_EVERY_NS = 50 * NS_PER_MS
 _TURN_MS = 250
 _SETTLE_MS = 1
@@ -136,7 +137,8 @@ class Loop:
         for planned in experiment.document.schedule:
             self._schedule.setdefault(experiment.border(planned), []).append(planned)
         self._lasting = Lasting(experiment.limit)
-        self._stop_asked = self._over = False
+        self._stop_asked = self._over = self._seen_late = False
+        self._deadline = Deadline.after_s(_JOIN_S)
         self._begin_run()
         self._allow(_JOIN_S)
 
@@ -245,8 +247,8 @@ class Loop:
                 return self._restart()
             case b.Tell(state):
                 self._tell(state)
-            case b.Conclude(error, culprit):
-                self._conclude(error, culprit)
+            case b.Conclude():
+                self._conclude(action)
             case b.Finish():
                 self._finish()
         return []
@@ -254,12 +256,30 @@ class Loop:
     # --- what arrives --------------------------------------------------------------------------------
 
     def _arriving(self) -> Iterator[b.Event]:
+        ends: list[tuple[str, Gone]] = []
         for name, parts in self._host.receive():
             try:
-                yield from self._event_of(name, codec.decode(parts).frame)
+                frame = codec.decode(parts).frame
             except ReafferenceError as error:
-                self._log.warning("refused", peer=name, code=error.code, text=error.text)
-                self._send(name, ErrorFrame(code=error.code, text=error.text, detail=error.detail))
+                self._refuse(name, error)
+                continue
+            if isinstance(frame, Gone):
+                ends.append((name, frame))
+            else:
+                yield from self._acted_on(name, frame)
+        # What a service said before its end was sent before the launcher told of that, and need not be read before it.
+        for name, gone in ends:
+            yield from self._acted_on(name, gone)
+
+    def _acted_on(self, name: str, frame: Frame) -> Iterator[b.Event]:
+        try:
+            yield from self._event_of(name, frame)
+        except ReafferenceError as error:
+            self._refuse(name, error)
+
+    def _refuse(self, name: str, error: ReafferenceError) -> None:
+        self._log.warning("refused", peer=name, code=error.code, text=error.text)
+        self._send(name, ErrorFrame(code=error.code, text=error.text, detail=error.detail))
 
     def _event_of(self, name: str, frame: Frame) -> Iterator[b.Event]:
         match frame:
@@ -392,6 +412,11 @@ class Loop:
             yield from self._timed_out(now)
             yield b.Coupled()
         if self._limit_s != _FOR_EVER and self._deadline.passed() and not self._pace.holding:
+            if not self._seen_late:
+                # If we ourselves could not run for a while, the answer may be here and not yet read.
+                self._seen_late = True
+                self._deadline = Deadline.after_s(_SECOND_LOOK_S)
+                return
             limit = self._limit_s
             self._allow(_FOR_EVER)
             yield b.Overdue(limit)
@@ -557,7 +582,7 @@ class Loop:
         else:
             self._allow(_HALT_AFTER_FAULT_S if fault else self._experiment.general.step_timeout_s)
 
-    def _conclude(self, error: ReafferenceError | None, culprit: str) -> None:
+    def _conclude(self, end: b.Conclude) -> None:
         if self._transfer is not None and self._opened:
             self._told += self._transfer.said(all_of_it=True)
             self._catch_up()
@@ -565,10 +590,10 @@ class Loop:
             self._experiment,
             self.profile,
             self._halted,
-            outcome=self._outcome(),
-            cancelled=self._barrier.cancelled,
-            error=error,
-            culprit=culprit,
+            outcome="reset" if end.resetting else self._outcome(),
+            cancelled=end.cancelled,
+            error=end.error,
+            culprit=end.culprit,
             seqs=self._publisher.seqs,
             measures=self._measures.results() if self._measures else {},
             facts={
@@ -586,9 +611,7 @@ class Loop:
         self._to_operators(self._stop)
 
     def _outcome(self) -> Outcome:
-        """How the run ends, if nothing is wrong."""
-        if self._barrier.resetting:
-            return "reset"
+        """How the run ends, if nothing is wrong and no other one follows."""
         early = self._barrier.ending and not self._barrier.timed_out and len(self.profile) < self._barrier.steps
         return "stopped" if early else "finished"
 
@@ -878,6 +901,7 @@ class Loop:
     def _allow(self, seconds: float) -> None:
         """From now on the present state may last this long."""
         self._limit_s, self._deadline = seconds, Deadline.after_s(seconds)
+        self._seen_late = False
 
     def _request(self, frames: Mapping[str, Frame]) -> None:
         """Send what has to be answered, by name; who cannot be reached is lost, and may have said why."""

@@ -14,8 +14,9 @@ JOB_S = 4.0
 A rank that dies is known first to what started the job (`mpiexec`, `srun`), which ends the other ranks at once and
 itself only when they have left. The other ranks, then, are silent before anybody can say which one died of what.
 """
-LAST_WORDS_S = 0.5
-"""How long the last words of a member that has hung up may take: its own, or those of the launcher about its end."""
+LAST_WORDS_S = 2.0
+"""How long the last words of a member that has hung up may take: its own, or those of the launcher about its end. A job
+of several processes has JOB_S."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,8 @@ class Vigil:
 
     def unreachable(self, name: str, how: str) -> None:
         """`name` takes no message any more: it is lost, unless somebody says a better reason soon."""
-        self._doubted.setdefault(name, (how, Deadline.after_s(LAST_WORDS_S)))
+        wait_s = JOB_S if name in self._jobs else LAST_WORDS_S
+        self._doubted.setdefault(name, (how, Deadline.after_s(wait_s)))
 
     def due_ms(self) -> int:
         """How long one may wait before `turn` has to be called again."""

@@ -1,5 +1,6 @@
 """Experiments as zip files. What comes from outside is believed only after all of it has been looked at."""
 
+import contextlib
 import lzma
 import stat
 import unicodedata
@@ -27,10 +28,11 @@ _IGNORED_NAMES = (".DS_Store", "Thumbs.db")
 
 
 def pack(folder: Path, files: Sequence[str], into: BinaryIO, top: str) -> None:
-    """Write the files of a folder as a zip file, all below one folder `top`."""
+    """Write the files of a folder as a zip file, all below one folder `top`; one that is no more is left out."""
     with zipfile.ZipFile(into, "w", zipfile.ZIP_DEFLATED) as zipped:
         for path in files:
-            zipped.write(folder / path, f"{top}/{path}")
+            with contextlib.suppress(FileNotFoundError):  # which is raised before anything of it is written
+                zipped.write(folder / path, f"{top}/{path}")
 
 
 def unpack(zipped: BinaryIO, folder: Path, *, tidying: bool = False) -> None:

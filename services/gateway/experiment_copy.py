@@ -4,6 +4,7 @@ A site sends an experiment to the gateway of a job under its own id, with its ow
 saved there.
 """
 
+import contextlib
 import hashlib
 import json
 from dataclasses import asdict, dataclass
@@ -37,4 +38,8 @@ def contents_of(storage: Storage, id: str) -> Contents:
 
 def tags_in(folder: Path) -> dict[str, str]:
     """The tag of each file of a folder, by its path."""
-    return {file.path: etag_of((folder / file.path).read_bytes()) for file in files_in(folder)}
+    tags = {}
+    for file in files_in(folder):
+        with contextlib.suppress(FileNotFoundError):  # somebody deletes it in this very moment
+            tags[file.path] = etag_of((folder / file.path).read_bytes())
+    return tags

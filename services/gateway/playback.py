@@ -181,6 +181,8 @@ class Playback:
     async def _on(self) -> None:
         """One step, when it is due, or an order before that."""
         step = self._next = self._next or await self._frames.step()
+        if self._ordered.is_set():
+            return  # the step came late: what was ordered meanwhile goes first
         if step is None:
             self.playing = False
             self._changed()
@@ -195,6 +197,8 @@ class Playback:
                 return
         else:
             await asyncio.sleep(0)
+            if self._ordered.is_set():
+                return
         self._next = None
         self._show(step)
         self.t_ns = end_ns

@@ -118,6 +118,8 @@ class Played(Simulation):
                 await self._ordered.wait()
             else:
                 step = step or await frames.step()
+                if self._ordered.is_set():
+                    continue  # the step came late: what was ordered meanwhile goes first
                 if step is None:
                     return
                 if await self._due(_end_of(step)):

@@ -16,7 +16,7 @@ import structlog
 from reafference.aio import AioBus, AioOperator
 from reafference.config import Addresses, ServiceConfig
 from reafference.errors import EngineLost, OutOfOrder, PeerLost, ReafferenceError, from_code
-from reafference.frames import Change, FunctionsNote, OrderKind, Ports, PortsNote, RunStart, StateNote, Welcome
+from reafference.frames import Change, Frame, FunctionsNote, OrderKind, Ports, PortsNote, RunStart, StateNote, Welcome
 from reafference.sockets import BusProxy
 from reafference.stand import WIRES_PREFIX
 
@@ -28,18 +28,22 @@ from .stand_launching import Going, launch, rejoin
 from .status import State, Status, stamp
 
 _WIRES_S = 20.0
-_BUS_S = 2.0
-_HEARD_S = 1.0
+_BUS_S = 10.0
+_HEARD_S = 5.0
 _TOLD_S = 3.0
 _ANSWER_S = 10.0
 _RESET_S = 3600.0
 _STOP_S = 5.0
 _END_S = 20.0
+_WRITTEN_S = 15.0
+_TURN_S = 0.05
 _LAST_FRAMES_S = 0.1
 _TELL_EVERY_S = 1.0
 _PROGRESS_EVERY_S = 0.2
 _REMEMBERED = 4
 _FIRST_WITH_TELL = (1, 3)
+_NEVER_TOLD = ("functions", "get_parameters", "observations", "first_datapacks")
+"""Edits of the engine that change nothing: the bus does not tell of them."""
 
 
 class Watcher(Protocol):
@@ -115,7 +119,9 @@ class Simulation:
         self._remembered: dict[str, tuple[tuple[str, int], dict[str, Any]]] = {}
         self._changes: Counter[tuple[str, str]] = Counter()
         self._let_go = False
+        self._unwanted = False
         self._told = asyncio.Event()
+        self._held_back: StateNote | None = None  # what was said of its state before all of what was told has come
 
     # --- its life ------------------------------------------------------------------------------------
 
@@ -124,6 +130,8 @@ class Simulation:
         exit_status: int | None = None
         try:
             self._launched = launched = await self._launch(starter, arguments)
+            if self._unwanted:
+                launched.terminate()
             self._tasks.append(asyncio.create_task(self._tick()))
             async for event in launched.events():
                 self._take_event(event)
@@ -236,13 +244,20 @@ class Simulation:
             if isinstance(frame, StateNote):
                 if frame.facts.get("told"):
                     self._told.set()
-                if frame.state in ("ready", "running", "paused") and self._is_told:
+                self._held_back = None if self._is_told else frame
+                if self._held_back is not None:
+                    continue
+                if frame.state in ("ready", "running", "paused"):
                     await self._catch_up(operator.run)
-            before = self.status.state
-            if self.status.hear(frame, time.monotonic()):
-                self.changed(at_once=self.status.state != before or self.status.problem is not None)
-            elif self.status.refusal is not None:
-                self._changed_for_waiting()
+            self._take_word(frame)
+
+    def _take_word(self, frame: Frame) -> None:
+        """What the engine itself says of the run."""
+        before = self.status.state
+        if self.status.hear(frame, time.monotonic()):
+            self.changed(at_once=self.status.state != before or self.status.problem is not None)
+        elif self.status.refusal is not None:
+            self._changed_for_waiting()
 
     @property
     def _is_told(self) -> bool:
@@ -271,8 +286,12 @@ class Simulation:
         try:
             if self.going is not None:
                 # What the bus told before comes first; meanwhile it waits in the socket.
-                with contextlib.suppress(TimeoutError):
+                try:
                     await asyncio.wait_for(self._told.wait(), _TOLD_S)
+                except TimeoutError:
+                    self._told.set()
+                    if self._held_back is not None:
+                        self._take_word(self._held_back)
             async for handful in bus.handfuls():
                 for parts in handful:
                     if self.going is not None and self.history.knows(parts):
@@ -330,7 +349,10 @@ class Simulation:
         with contextlib.suppress(ReafferenceError):
             if self._operator is not None:
                 await self._operator.order("stop", reason)
-        if await self.until(lambda: not self.occupies, patience_s) or self._launched is None:
+        if await self.until(lambda: not self.occupies, patience_s):
+            return
+        if self._launched is None:
+            self._unwanted = True  # what is being started ends as soon as it is there
             return
         with contextlib.suppress(ReafferenceError):
             if self._operator is not None:
@@ -441,10 +463,13 @@ class Simulation:
         await self.until(lambda: self._operator is not None or not self.occupies, _WIRES_S)
         operator = self._spoken_to()
         if operator is not None:
-            await operator.order("stop", reason)
+            with contextlib.suppress(EngineLost):  # it has ended meanwhile
+                await operator.order("stop", reason)
             if not await self.until(lambda: self.status.ended, _ANSWER_S) and not self.status.built:
                 # What builds a network may hear of nothing for minutes, and nothing of it is wanted any more.
                 await self.end(reason)
+        elif self.occupies:
+            await self.end(reason)
         self.status.put_away()
         self.changed()
 
@@ -478,6 +503,8 @@ class Simulation:
         result = await self.operator.edit(to, what, arguments or {}, by=by, timeout_s=timeout_s, patience_s=_RESET_S)
         if to == "engine":
             self._remember(result)
+        if to == "engine" and what in _NEVER_TOLD:
+            return result
         # The bus was told of it before we were answered, and may be slower.
         await self.until(lambda: self._changes[about] > heard, _HEARD_S)
         return result
@@ -548,7 +575,9 @@ class Simulation:
         while not true():
             left = end - time.monotonic()
             if left <= 0:
-                return False
+                # If we ourselves could not run for a while, what we wait for may be here and not yet taken.
+                await asyncio.sleep(_TURN_S)
+                return true()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), min(left, 0.5))
         return True
@@ -587,6 +616,12 @@ class Simulation:
         """Where its present recording lies, if there is one."""
         folder = self.recordings / self.status.recording
         return folder if self.status.recording and folder.is_dir() else None
+
+    async def written(self) -> Path | None:
+        """Its present recording; where the run has ended, when its recorder has closed it."""
+        if self.status.ended:
+            await self.until(lambda: not self.occupies, _WRITTEN_S)
+        return self.recording
 
     def _bytes_of_recording(self) -> int:
         with contextlib.suppress(OSError):

@@ -85,6 +85,12 @@ class Simulations:
         """Those of which something still runs."""
         return [simulation for simulation in self._all.values() if simulation.occupies]
 
+    async def written(self, experiment: str, recording: str) -> None:
+        """Where the run of a recording has ended, wait until its recorder has closed it, fifteen seconds at most."""
+        for simulation in self.living():
+            if simulation.experiment == experiment and simulation.status.recording == recording:
+                await simulation.written()
+
     def all(self) -> list[Simulation]:
         """Newest first."""
         return list(reversed(self._all.values()))

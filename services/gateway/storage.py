@@ -157,7 +157,10 @@ class Storage:
             for file in files_in(source):
                 target = folder / file.path
                 target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(source / file.path, target, follow_symlinks=False)
+                with contextlib.suppress(FileNotFoundError):  # somebody deletes it in this very moment
+                    shutil.copyfile(source / file.path, target, follow_symlinks=False)
+            if not source.is_dir():
+                raise not_found("experiment", source.name)
             stem = source.name if published else name or template or source.name
             return self._settle(folder, stem, owner, template, name, published=published)
 
@@ -226,6 +229,7 @@ class Storage:
         folder = self.folder(id)
         zipped = self.incoming()
         archive.pack(folder, [file.path for file in files_in(folder)], zipped, self.about(id).name)
+        self.folder(id)  # no empty zip file of one that was deleted meanwhile
         zipped.seek(0)
         return zipped
 
@@ -352,8 +356,13 @@ def files_in(folder: Path) -> list[StoredFile]:
         folders[:] = sorted(name for name in folders if not paths.flaw_of(prefix + name) and name != "__pycache__")
         for name in names:
             path = prefix + name
-            state = os.lstat(os.path.join(where, name))
-            if stat.S_ISREG(state.st_mode) and not paths.flaw_of(path):
+            if paths.flaw_of(path):
+                continue
+            try:
+                state = os.lstat(os.path.join(where, name))
+            except FileNotFoundError:
+                continue  # somebody deletes it in this very moment
+            if stat.S_ISREG(state.st_mode):
                 found.append(StoredFile(path, state.st_size, _iso(state.st_mtime), is_text(path)))
     return sorted(found, key=lambda file: (file.path.count("/"), file.path))
 
@@ -426,10 +435,9 @@ def etag_of(data: bytes) -> str:
 
 
 def changed_ns(folder: Path) -> int:
-    """When a file of an experiment was last changed."""
-    times = [os.lstat(folder / file.path).st_mtime_ns for file in files_in(folder)]
-    about = folder / _ABOUT
-    return max([*times, about.stat().st_mtime_ns if about.exists() else folder.stat().st_mtime_ns])
+    """When a file of an experiment was last changed; 0 where it is no more."""
+    times = [_changed_ns(folder / file.path) for file in files_in(folder)]
+    return max([*times, _changed_ns(folder / _ABOUT) or _changed_ns(folder)])
 
 
 def plain_words(text: str, what: str, longest: int = LONGEST_NAME) -> str:
@@ -466,6 +474,12 @@ def _free(stem: str, known: set[str], *, published: bool) -> str:
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     return entry.is_dir(follow_symlinks=False)
+
+
+def _changed_ns(path: Path) -> int:
+    with contextlib.suppress(FileNotFoundError):
+        return os.lstat(path).st_mtime_ns
+    return 0
 
 
 def _iso(seconds: float) -> str:

@@ -29,8 +29,9 @@ from reafference.sockets import TapIn, Wires
 from .sink import Sink
 
 _GATHER_S = 0.004
-_LAST_FRAMES_S = 2.0
+_LAST_FRAMES_S = 10.0
 _STRAGGLERS_S = 0.5
+"""How long to wait for what the last document lists, where somebody may have died before it was sent."""
 
 
 def main() -> int:
@@ -75,6 +76,9 @@ class _Recorder:
             raise
         except Leaving:
             self._close_broken_off("engine", "the run broke off: its engine did not end it")
+            raise
+        except ReafferenceError as error:
+            self._fail(error)
             raise
 
     def _frames(self) -> Iterator[Frame]:
@@ -126,7 +130,8 @@ class _Recorder:
             self._link.waiting.until(50)
             self._serve_tap()
         # What the last document lists was sent before it, by others; of one who died it may never come.
-        deadline = Deadline.after_s(_STRAGGLERS_S)
+        in_order = self._sink is not None and self._sink.stopped_in_order
+        deadline = Deadline.after_s(_LAST_FRAMES_S if in_order else _STRAGGLERS_S)
         while self._sink and not self._sink.settled and not deadline.passed():
             self._link.waiting.until(10)
             self._serve_tap()

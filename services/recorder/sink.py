@@ -43,6 +43,11 @@ class Sink:
         return self._stop is not None
 
     @property
+    def stopped_in_order(self) -> bool:
+        """Whether the last document has come, and names no fault."""
+        return self._stop is not None and not self._stop.code
+
+    @property
     def settled(self) -> bool:
         """Whether everything has come that the last document lists."""
         return self._stop is None or self._ledger.has_all(self._stop.seqs)

@@ -5,13 +5,14 @@ import json
 import os
 import select
 import signal
-import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import httpx
+
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 TOKEN = "a-token-for-tests"
@@ -49,7 +50,7 @@ class Client:
 @contextlib.contextmanager
 def stock(*, restricted=True):
     """The server that comes with NEST, on one rank."""
-    port = _free_port()
+    port = free_port()
     environment = {
         **os.environ,
         "NEST_SERVER_ACCESS_TOKEN": TOKEN,
@@ -136,8 +137,3 @@ def brains_of(pid):
             if b"services.brain" in words and b"mpiexec" not in words[0]:
                 found.append(number)
     return found
-
-
-def _free_port():
-    with socket.create_server(("127.0.0.1", 0)) as door:
-        return door.getsockname()[1]

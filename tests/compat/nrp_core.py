@@ -2,12 +2,13 @@
 
 import json
 import os
-import socket
 import subprocess
 import textwrap
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 PYTHON = ROOT / ".compat" / "nrp-client" / "bin" / "python"
@@ -67,8 +68,7 @@ def environment(mark):
 
 
 def free_address():
-    with socket.create_server(("127.0.0.1", 0)) as door:
-        return f"localhost:{door.getsockname()[1]}"
+    return f"localhost:{free_port()}"
 
 
 def begun(script, folder, address):

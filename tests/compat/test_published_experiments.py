@@ -115,7 +115,7 @@ def test_the_husky_goes_through_the_door(tmp_path):
                 "spin_forever": False,
             }
             run.put("/state", state="started")
-            ended = run.ended()
+            ended = run.written()
             assert ended["state"] == "stopped", ended
         recording = next((door.home / "experiments" / made["id"] / "recordings").iterdir())
         track = columns(recording / "csv" / "track.csv")

@@ -1,6 +1,7 @@
 """The published client of the Virtual Coach against a real server: functions and brains."""
 
 import json
+import time
 
 import httpx
 import pytest
@@ -9,6 +10,8 @@ from tests.gateway.doors import Door
 from tests.gateway.runs import uploaded
 
 from .coach_experiments import BRAIN, MACHINE, NET, played
+
+PATIENCE_S = 120
 
 
 @pytest.fixture(scope="module")
@@ -92,8 +95,11 @@ class TestEditing:
         try:
             with httpx.Client(headers=head, timeout=60) as otto:
                 otto.put(f"{url}/state", json={"state": "paused"})
+                deadline = time.monotonic() + PATIENCE_S
                 while not simulation.status.built:
                     assert not simulation.status.ended
+                    assert time.monotonic() < deadline
+                    time.sleep(0.02)
                 assert otto.get(f"{url}/transfer-functions").json()["active"] == {"tell": True, "hold": True}
                 assert otto.put(f"{url}/transfer-functions/hold/activation/false").status_code == 200
                 assert otto.get(f"{url}/transfer-functions").json()["active"]["hold"] is False

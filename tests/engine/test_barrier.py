@@ -729,7 +729,7 @@ def test_a_full_reset_begins_another_run_with_the_same_members():
     assert play.react(Ordered("reset")) == []
     assert play.answer(0)[-2:] == [Tell("stopping"), SendHalt(0, ("brain", "body"))]
     play.react(HasHalted("brain"))
-    assert play.react(HasHalted("body")) == [Conclude(None, ""), SendHalt(0, ("recorder",))]
+    assert play.react(HasHalted("body")) == [Conclude(None, "", resetting=True), SendHalt(0, ("recorder",))]
     names = ("brain", "body", "recorder")
     assert play.react(HasHalted("recorder")) == [Restart(), Tell("preparing"), SendPrepare(names)]
     play.actions.clear()

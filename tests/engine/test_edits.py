@@ -211,7 +211,7 @@ def test_an_edit_that_is_refused_changes_nothing_and_the_caller_gets_the_reason(
 
 
 def test_edits_of_several_operators_wait_for_their_turn(house):
-    gate = Gate(2)
+    gate, both = Gate(2), threading.Barrier(2)
     house.simulators["body"] = Echo(gate)
     house.write(LOOP, steps=200)
 
@@ -219,6 +219,7 @@ def test_edits_of_several_operators_wait_for_their_turn(house):
         def act():
             with Person(house, name=name) as operator:
                 assert gate.reached.wait(PATIENCE_S)
+                both.wait(PATIENCE_S)  # neither is too late
                 gate.opened.set()
                 for by in (1.0, 2.0, 3.0):
                     operator.operator.edit("brain", "scale", {"by": by})
@@ -487,6 +488,25 @@ def test_a_reset_waits_for_its_outcome_and_leaves_the_run_ready(house):
     stop = house.run(beside=[person])
     assert seen == [0, 1.0]
     assert (stop.outcome, stop.steps) == ("stopped", 0)
+
+
+def test_a_run_that_nobody_records_says_that_it_was_reset(house):
+    gate, stops = Gate(3), []
+    house.simulators["body"] = Echo(gate)
+    house.write(LOOP, steps=1_000_000)
+
+    def person():
+        with Person(house) as operator:
+            assert gate.reached.wait(PATIENCE_S)
+            surely(operator, "reset", "full")
+            gate.opened.set()
+            stops.append(operator.until(lambda frame: isinstance(frame, RunStop)))
+            operator.until(in_state("ready"))
+            operator.operator.order("stop")
+            stops.append(ended(operator))
+
+    house.run(beside=[person])
+    assert [(stop.outcome, stop.steps) for stop in stops] == [("reset", 4), ("stopped", 0)]
 
 
 @pytest.mark.parametrize("scope", ["brain", "body"])

@@ -50,6 +50,12 @@ def back(echo):
 """
 
 
+def wait_for(true):
+    until = time.monotonic() + PATIENCE_S
+    while not true() and time.monotonic() < until:
+        time.sleep(0.01)
+
+
 @pytest.fixture
 def house(tmp_path):
     return House(tmp_path)
@@ -462,31 +468,29 @@ def test_a_killed_participant_is_missed(house):
 
 
 def test_what_a_participant_said_before_it_left_is_heard_by_an_engine_that_was_busy(house):
-    left = house.folder / "left"
+    began, left = house.folder / "began", house.folder / "left"
     house.write(f"""
 import time
 from pathlib import Path
 
 @transfer(writes="body.excitation")
 def busy(step):
-    until = time.monotonic() + {PATIENCE_S}
-    while step == 3 and not Path({str(left)!r}).exists() and time.monotonic() < until:
-        time.sleep(0.01)
+    if step == 3:
+        Path({str(began)!r}).touch()
+        until = time.monotonic() + {PATIENCE_S}
+        while not Path({str(left)!r}).exists() and time.monotonic() < until:
+            time.sleep(0.01)
     return 0.0
 """)
 
-    def leave(step):
-        house.leaves["brain"].asked = step.number == 2
-
-    def tell_when_it_has_left():
-        until = time.monotonic() + PATIENCE_S
-        while "brain" not in house.ends and time.monotonic() < until:
-            time.sleep(0.01)
+    def tell_it_to_leave():
+        wait_for(began.exists)
+        house.leaves["brain"].asked = True
+        wait_for(lambda: "brain" in house.ends)
         time.sleep(0.1)  # the engine's end of the connection closes a moment later
         left.touch()
 
-    house.simulators["brain"] = Counter(leave)
-    stop = house.run(beside=[tell_when_it_has_left])
+    stop = house.run(beside=[tell_it_to_leave])
     assert house.ends == {"brain": "leaving", "body": "in order"}
     assert (stop.outcome, stop.code, stop.service, stop.steps) == ("fault", "leaving", "brain", 3)
     assert "the brain was told to end" in stop.text

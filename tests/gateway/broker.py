@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import random
 import secrets
 import shutil
 import signal
@@ -17,6 +16,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from tests.gateway.doors import ROOT
+from tests.ports import free_port
 
 PATIENCE_S = 90
 SHIPPED = ROOT / "deploy" / "mosquitto"
@@ -25,15 +25,6 @@ PROGRAM = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
 USERS = ("platform", "laboratory")
 OLD, NEW = 4, 5
 """How the versions 3.1.1 and 5 call themselves."""
-
-
-def free_port():
-    """A port that is free, and not one of those that the system gives to whoever connects somewhere."""
-    while True:
-        port = random.randrange(20_000, 32_000)
-        with contextlib.suppress(OSError):
-            socket.create_server(("127.0.0.1", port)).close()
-            return port
 
 
 class Mosquitto:
@@ -131,7 +122,7 @@ class Door:
         self.refused = 0
         self._sockets = []
         self._door = None
-        self._port = 0
+        self._port = free_port()
 
     def __enter__(self):
         self.open()
@@ -146,7 +137,6 @@ class Door:
 
     def open(self):
         self._door = socket.create_server(("127.0.0.1", self._port))
-        self._port = self._door.getsockname()[1]
         self._sockets = [self._door]
         threading.Thread(target=self._accept, args=(self._door,), daemon=True).start()
 

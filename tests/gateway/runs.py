@@ -100,5 +100,12 @@ class Run:
     def ended(self):
         return self.until(lambda now: now["state"] in ("stopped", "halted", "failed"))
 
+    def written(self):
+        """The simulation, once it has ended and its recording is closed."""
+        now = self.ended()
+        answer = self.client.get(f"/experiments/{self.experiment}/recordings/{now['recording']}")
+        assert answer.json()["outcome"], answer.text
+        return now
+
     def functions(self):
         return {one["name"]: one for one in self.get("/transfer-functions")}

@@ -153,8 +153,7 @@ def digests(door, *, ranks, looked):
                 for name, arguments in CALLS:
                     answers.append(client.post(f"/api/{name}", json=arguments).status_code)
             time.sleep(0.01)
-        now = run.until(lambda now: now["ended_at"])
-        recording = now["recording"]
+        recording = run.written()["recording"]
     assert not looked or answers.count(200) > 10, answers
     folder = next(path for path in door.home.rglob(recording) if path.is_dir())
     return json.loads((folder / "summary.json").read_text())["digests"]

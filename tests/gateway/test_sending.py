@@ -2,8 +2,11 @@
 
 import asyncio
 
+import httpx
 import pytest
+from fastapi import FastAPI, Response
 
+from services.gateway import problems
 from services.gateway.sending import FileSoFar
 
 CHUNK = FileSoFar.chunk_size
@@ -50,3 +53,20 @@ def test_a_range_is_sent_as_ever(tmp_path):
     path = tmp_path / "table.csv"
     path.write_bytes(b"0123456789")
     assert sent(path, lambda: None, range="bytes=2-4") == (206, 3, b"234")
+
+
+def test_a_file_that_is_deleted_after_a_look_is_not_found(tmp_path):
+    app = FastAPI()
+    problems.install(app)
+
+    @app.get("/file", response_class=Response)
+    def file():
+        return FileSoFar(tmp_path / "table.csv", filename="table.csv")
+
+    async def ask():
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
+            return await client.get("/file")
+
+    answer = asyncio.run(ask())
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    assert "'table.csv'" in answer.json()["detail"]

@@ -13,6 +13,7 @@ import pytest
 
 from services.gateway.serve import bound
 from tests.gateway.doors import ROOT
+from tests.stands import descendants as children_of
 
 PATIENCE_S = 120
 
@@ -51,16 +52,6 @@ def serve(tmp_path):
     yield begin
     for one in served:
         one.end()
-
-
-def children_of(pid):
-    """All processes below this one."""
-    found = []
-    for task in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{task}/children", encoding="ascii") as children:
-            for child in map(int, children.read().split()):
-                found += [child, *children_of(child)]
-    return found
 
 
 def gone(pids):

@@ -87,8 +87,8 @@ class TestLife:
 
     def test_the_real_time_factor_follows_the_pace(self, run):
         run.put("/state", state="started")
-        now = run.until(lambda now: now["real_s"] > 2.5)
-        assert 0.3 < now["real_time_factor"] < 1.1
+        now = run.until(lambda now: now["real_s"] > 2.5 and now["real_time_factor"] > 0.3)
+        assert now["real_time_factor"] < 1.1
         assert now["spent_s"]["body"] > 0
         assert set(now["function_s"]) == {"hold", "tell"}
 
@@ -173,7 +173,8 @@ class TestLimit:
         with Run(door.otto, limb, limit={"kind": "real", "s": 0.5}, start=True) as run:
             ended = run.ended()
         assert (ended["outcome"], ended["limit"]["kind"]) == ("finished", "real")
-        assert 0.1 < ended["t_s"] < 1.5
+        assert ended["real_s"] >= 0.5
+        assert 0 < ended["t_s"] <= ended["real_s"] + 0.1
 
     def test_two_limits_at_once_are_invalid(self, shared):
         assert shared.put("/limit", simulated_s=1, real_s=1).status_code == 422

@@ -1,14 +1,18 @@
 """Experiments on the disk: whole or not at all, inside their folder, one writer after another."""
 
 import io
+import os
 import threading
+import zipfile
 
 import pytest
 
 from reafference.errors import BadExperiment
+from services.gateway import experiment_copy
+from services.gateway import storage as storage_module
 from services.gateway.people import Person
 from services.gateway.problems import Problem
-from services.gateway.storage import MIB, Storage
+from services.gateway.storage import MIB, Storage, StoredFile, changed_ns
 from tests.gateway.doors import ROOT, SMALL, TOML, zip_of
 
 OTTO = Person("otto", "owner")
@@ -235,3 +239,52 @@ def test_recordings_may_lie_on_a_volume_of_their_own(tmp_path):
     # An id whose recordings have stayed behind is not given to another experiment.
     (held / id).mkdir()
     assert storage.receive(io.BytesIO(zip_of(SMALL)), OTTO, "small") != id
+
+
+class TestWhatGoesWhileSomebodyReads:
+    @pytest.fixture
+    def listed(self, storage, small, monkeypatch):
+        """The small experiment, in every folder of which a file is listed that is there no more."""
+        walk = os.walk
+
+        def listing(folder):
+            for where, folders, names in walk(folder):
+                yield where, folders, [*names, ".writing-abcd", "gone.py"]
+
+        monkeypatch.setattr(storage_module.os, "walk", listing)
+        return small
+
+    @pytest.fixture
+    def known(self, storage, small, monkeypatch):
+        """The small experiment; a file goes as soon as its size has been looked at."""
+        files_in, gone = storage_module.files_in, StoredFile("gone.py", 1, "", True)
+        for module in (storage_module, experiment_copy):
+            monkeypatch.setattr(module, "files_in", lambda folder: [*files_in(folder), gone])
+        return small
+
+    def test_it_is_not_listed(self, storage, listed):
+        assert [file.path for file in storage.files(listed)] == sorted(SMALL)
+        assert storage.ids() == [listed]
+        refused(404, storage.folder, "another")
+
+    def test_it_is_not_copied(self, storage, known):
+        clone = storage.clone(storage.folder(known), "", OTTO)
+        assert not (storage.folder(clone) / "gone.py").exists()
+        with storage.download(known) as zipped:
+            assert len(zipfile.ZipFile(zipped).namelist()) == len(SMALL)
+        assert sorted(experiment_copy.tags_in(storage.folder(known))) == sorted(SMALL)
+        assert storage.ids() == [clone, known]
+
+    def test_an_experiment_that_goes_as_a_whole_is_not_found(self, storage, small, monkeypatch):
+        folder, files_in = storage.folder(small), storage_module.files_in
+
+        def listing(one):
+            found = files_in(one)
+            if one == folder and folder.is_dir():
+                storage.delete(small)
+            return found
+
+        monkeypatch.setattr(storage_module, "files_in", listing)
+        refused(404, storage.clone, folder, "", OTTO)
+        assert changed_ns(folder) == 0
+        assert storage.ids() == []

@@ -15,7 +15,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, Request, TimeoutError
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Error,
+    Page,
+    Playwright,
+    Request,
+    TimeoutError,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 OUTPUT = ROOT / "test-output" / "page"
@@ -35,11 +44,50 @@ _SERVE = (sys.executable, "-m", "reafference.cli", "serve")
 _END_S = 30.0
 _AGAIN = 3
 _FIRST_MS = 5000
+_REST_S = 0.5
+_BROKEN_OFF = ("ERR_NETWORK_CHANGED", "dynamically imported module")
 
 
 def chromium() -> str | None:
     """The browser of this machine."""
     return next((found for name in _CHROMIUM if (found := shutil.which(name))), None)
+
+
+def unbroken(do: Callable[[], Any]) -> Any:
+    """What it gives. When other tests make or remove network interfaces, Chromium breaks off what it loads: then it is
+    done again."""
+    for _ in range(_AGAIN - 1):
+        try:
+            return do()
+        except Error as error:
+            if not any(word in error.message for word in _BROKEN_OFF):
+                raise
+            time.sleep(_REST_S)
+    return do()
+
+
+def arrive(page: Page, address: str) -> None:
+    """Go there, until something of the page is to be seen; what was broken off meanwhile is loaded again."""
+    unbroken(lambda: page.goto(address))
+    for _ in range(_AGAIN):
+        with contextlib.suppress(TimeoutError):
+            page.wait_for_selector("#page > *", state="attached", timeout=_FIRST_MS)
+            return
+        unbroken(page.reload)
+
+
+def hold(page: Page, holds: Callable[[], bool], what: str, patience_s: float = 30.0) -> None:
+    """Wait until something holds; the test fails with `what` if it does not."""
+    end = time.monotonic() + patience_s
+    while not holds():
+        assert time.monotonic() < end, f"not within {patience_s:g} s: {what}"
+        page.wait_for_timeout(100)
+
+
+def tells(message: ConsoleMessage) -> bool:
+    """Whether it tells of a fault of the page. When other tests make or remove network interfaces, Chromium breaks off
+    requests; the page asks again."""
+    return message.type == "error" and "ERR_NETWORK_CHANGED" not in message.text
 
 
 @dataclass
@@ -107,13 +155,7 @@ class Visitor:
 
     def go(self, place: str) -> None:
         """To a route of the page, `#/run/s1` for instance."""
-        self.page.goto(f"{self.server.url}/{place}")
-        # Other tests make and remove network interfaces, and then Chromium breaks off what it loads.
-        for _ in range(_AGAIN):
-            with contextlib.suppress(TimeoutError):
-                self.page.wait_for_selector("#page > *", state="attached", timeout=_FIRST_MS)
-                return
-            self.page.reload()
+        arrive(self.page, f"{self.server.url}/{place}")
 
     def picture(self, name: str) -> Path:
         """Keep a screenshot under this name."""
@@ -124,19 +166,10 @@ class Visitor:
 
     def until(self, holds: Callable[[], bool], what: str, patience_s: float = 30.0) -> None:
         """Wait until something holds; the test fails with `what` if it does not."""
-        end = time.monotonic() + patience_s
-        while not holds():
-            assert time.monotonic() < end, f"not within {patience_s:g} s: {what}"
-            self.page.wait_for_timeout(100)
+        hold(self.page, holds, what, patience_s)
 
     def close(self) -> None:
         self.context.close()
-
-
-def _tells(message: ConsoleMessage) -> bool:
-    """Whether it tells of a fault of the page. When other tests make or remove network interfaces, Chromium breaks off
-    requests; the page asks again."""
-    return message.type == "error" and "ERR_NETWORK_CHANGED" not in message.text
 
 
 def launch(playwright: Playwright) -> Browser:
@@ -165,7 +198,7 @@ def visitor(
 
     context.on("request", note)
     page.on("websocket", lambda socket: made.outside.append(socket.url) if home not in socket.url else None)
-    page.on("console", lambda message: made.errors.append(message.text) if _tells(message) else None)
+    page.on("console", lambda message: made.errors.append(message.text) if tells(message) else None)
     page.on("pageerror", lambda error: made.errors.append(str(error)))
     try:
         yield made

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -13,6 +14,9 @@ from browsing import Server, chromium, launch
 
 if chromium() is None and not os.environ.get("CI"):
     collect_ignore_glob = ["test_*.py"]
+
+# The page looks every 3 s, and 6 s after a look that failed.
+expect.set_options(timeout=30_000)
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browsing import Server, Visitor, visitor
+from browsing import Server, Visitor, unbroken, visitor
 from playwright.sync_api import Browser, expect
 
 from services.gateway.raster import Cells
@@ -31,7 +31,8 @@ def page(browser: Browser, server: Server) -> Iterator[Visitor]:
 def computed(person: Visitor, modules: str, body: str, given: Any = None) -> Any:
     """What `body` returns, with names from the page's own modules and `given` in scope."""
     base = "document.querySelector('script[type=module][src]').src.replace(/\\/main\\.js.*/, '')"
-    return person.page.evaluate(f"async (given) => {{ const base = {base}; {modules} {body} }}", given)
+    code = f"async (given) => {{ const base = {base}; {modules} {body} }}"
+    return unbroken(lambda: person.page.evaluate(code, given))
 
 
 def test_a_muscle_runs_through_its_first_and_last_point_and_bulges_over_none(page):
@@ -175,7 +176,7 @@ def test_a_neuron_that_two_populations_share_is_one_point(page):
 @pytest.fixture(scope="module")
 def sim(server: Server) -> Iterator[str]:
     clone = server.ask("POST", "experiments", {"source": "mouse_reach"})
-    wish = {"experiment": clone["id"], "set": {"area_mm2": 0.02}, "limit": {"kind": "simulated", "s": 60}, "pace": 1.0}
+    wish = {"experiment": clone["id"], "set": {"area_mm2": 0.02}, "limit": {"kind": "simulated", "s": 600}, "pace": 1.0}
     made = str(server.ask("POST", "simulations", {**wish, "start": True})["id"])
     end = time.monotonic() + 120
     while server.ask("GET", f"simulations/{made}")["step"] < 3:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from browsing import Server, Visitor, visitor
+from browsing import Server, Visitor, unbroken, visitor
 from playwright.sync_api import Browser
 
 OFFER = {
@@ -62,7 +62,8 @@ class Modules:
 
     def ask(self, module: str, body: str, argument: Any = None) -> Any:
         base = "document.querySelector('script[src$=\"main.js\"]').src.replace('main.js', '')"
-        return self.page.evaluate(f"async (a) => {{ const m = await import({base} + '{module}'); {body} }}", argument)
+        code = f"async (a) => {{ const m = await import({base} + '{module}'); {body} }}"
+        return unbroken(lambda: self.page.evaluate(code, argument))
 
 
 @pytest.fixture
@@ -198,6 +199,11 @@ def held(person: Visitor) -> Visitor:
     return person
 
 
+def watching(person: Visitor, *, failing: bool) -> None:
+    """From now on it looks."""
+    unbroken(lambda: person.page.evaluate(WATCHING, failing))
+
+
 def pauses(person: Visitor) -> list[int]:
     """Seconds between the looks so far."""
     at = person.page.evaluate("window.seen")
@@ -205,13 +211,13 @@ def pauses(person: Visitor) -> list[int]:
 
 
 def test_it_looks_every_three_seconds(held):
-    held.page.evaluate(WATCHING, False)
+    watching(held, failing=False)
     held.page.clock.run_for(12_500)
     assert pauses(held) == [3, 3, 3, 3]
 
 
 def test_it_looks_more_and_more_rarely_while_nobody_answers_and_often_again_after(held):
-    held.page.evaluate(WATCHING, True)
+    watching(held, failing=True)
     held.page.clock.run_for(103_000)
     assert pauses(held) == [6, 12, 24, 30, 30]
     held.page.evaluate("window.fails = false")
@@ -220,7 +226,7 @@ def test_it_looks_more_and_more_rarely_while_nobody_answers_and_often_again_afte
 
 
 def test_a_hidden_tab_asks_nothing_and_a_seen_one_asks_at_once(held):
-    held.page.evaluate(WATCHING, False)
+    watching(held, failing=False)
     held.page.clock.run_for(1000)
     held.page.evaluate(HIDE, True)
     held.page.clock.run_for(60_000)

@@ -182,8 +182,7 @@ def test_a_message_that_cannot_leave_is_given_up_when_the_conversation_is_closed
         waiting = None
         for _ in range(100_000):  # as many as the queue takes
             waiting = asyncio.create_task(operator.order("pause", "x" * 2000))
-            await asyncio.sleep(0)
-            await asyncio.sleep(0)
+            await asyncio.wait((waiting,), timeout=0.2)
             if not waiting.done():
                 break
         operator.close()

@@ -166,13 +166,13 @@ def test_what_was_acknowledged_survives_the_recorder(engine, number):
 
 
 def test_an_engine_that_falls_silent_ends_the_recording_in_order(tmp_path):
-    engine = Engine(tmp_path, REAF_PATIENCE_S="1.5")
+    engine = Engine(tmp_path, REAF_PATIENCE_S="5")
     try:
         tape = Tape(camera=False)
-        engine.prepare()
         engine.send([tape.start(), *tape.step(), *tape.step()])
+        engine.prepare()
         assert engine.process.wait(PATIENCE_S) == 5  # for there was never a beat
-        assert "the engine has been silent for 1.5 s" in engine.process.stderr.read().decode()
+        assert "the engine has been silent for 5 s" in engine.process.stderr.read().decode()
     finally:
         engine.close()
     summary = store.read_summary(engine.folder)

@@ -85,7 +85,7 @@ class Session:
                         found[int(entry.name)] = command
         return found
 
-    def pid_of(self, module: str, timeout_s: float = 30.0) -> int:
+    def pid_of(self, module: str, timeout_s: float = 90.0) -> int:
         """The process of one service, once it is there: `services.brain`, for instance."""
         until = time.monotonic() + timeout_s
         while time.monotonic() < until:
@@ -95,7 +95,7 @@ class Session:
             time.sleep(0.02)
         raise AssertionError(f"{module} did not appear; there are {self.processes()}")
 
-    def wires(self, timeout_s: float = 30.0) -> Path:
+    def wires(self, timeout_s: float = 90.0) -> Path:
         """The private folder of the run, once its bus is there."""
         until = time.monotonic() + timeout_s
         while time.monotonic() < until:

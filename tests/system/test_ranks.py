@@ -3,6 +3,7 @@
 Every case runs under a hard limit, and whatever was started must be gone at the end (`session.finish`).
 """
 
+import contextlib
 import json
 import os
 import re
@@ -81,8 +82,9 @@ def pid_of_rank(session, rank, timeout_s=30.0):
     wanted = f"OMPI_COMM_WORLD_RANK={rank}".encode()
     while time.monotonic() < until:
         for pid in session.processes():
-            if wanted in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
-                return pid
+            with contextlib.suppress(OSError):  # it can have ended by now
+                if wanted in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+                    return pid
         time.sleep(0.02)
     raise AssertionError(f"rank {rank} did not appear; there are {session.processes()}")
 
@@ -424,10 +426,12 @@ def test_a_step_that_explodes_is_given_up_by_the_second_ctrl_c(session, ranks):
     where = experiment(session.cwd, script, devices, steps=1000)
     session.start("run", where, "--ranks", ranks, "--set", "step_ms=1000", "--out", "out", "--no-overview")
     with Wires() as wires:
-        hear(Operator(wires, f"ipc://{session.wires()}/step", "visitor"), "running")
-    time.sleep(2.0)
-    session.kill(signal.SIGINT)
-    time.sleep(0.2)
+        visitor = Operator(wires, f"ipc://{session.wires()}/step", "visitor")
+        hear(visitor, "running")
+        time.sleep(2.0)
+        list(visitor.arrived())
+        session.kill(signal.SIGINT)
+        hear(visitor, "running")  # the order to stop has come; two signals at once could be one
     session.kill(signal.SIGINT)
     struck = time.monotonic()
     result = session.finish(timeout_s=LIMIT_S)
@@ -440,7 +444,8 @@ def test_a_step_that_takes_too_long_says_how_far_it_came(session, ranks):
     script = NEURONS.replace("cells=40", "cells=3000").replace('"indegree": 5', '"indegree": 500')
     script = script.replace('"weight": 50.0, "delay": 1.0', '"weight": 400.0, "delay": 0.1')
     where = experiment(session.cwd, script)
-    more = ("--set", "step_ms=60000", "--set", "step_timeout_s=4")
+    # The brain gives up after nine tenths of that: the engine must not be sooner, on a busy machine, too.
+    more = ("--set", "step_ms=60000", "--set", "step_timeout_s=20")
     result, line = end_of(session, where, ranks, *more)
     assert result.status == 5, result.said
     assert re.search("step 0 takes too long: after [0-9.]+ s NEST had come to [0-9.]+ of 60000 ms", line), line

@@ -23,7 +23,7 @@ from .scripts import says_nothing
 
 router = APIRouter()
 
-_BUS_S = 2.0  # the bus tells of a change a little later than its outcome does
+_BUS_S = 5.0  # the bus tells of a change a little later than its outcome does
 _KEEP_NAMES = 2
 
 

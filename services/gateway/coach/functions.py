@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request
 
 from ..people import Editor
 from ..problems import Problem, not_found
+from ..published_files import name_in
 from ..simulation import Simulation
 from .access import Seen, Steered, must_go_on, refusals, text_of
 
@@ -36,9 +37,9 @@ async def add_function(request: Request, simulation: Steered, person: Editor) ->
     """Add the one whose source is sent."""
     source = await _source(request)
     must_go_on(simulation)
-    before = _by_name(simulation)
+    simulation.functions()  # as long as none are known, nothing is added
     after = await _edit(simulation, "add_function", {"source": source}, person.name)
-    (name,) = after.keys() - before.keys()
+    name = _name_of(source, after)
     flaw = after[name].get("problem")
     if flaw:
         await _edit(simulation, "delete_function", {"name": name}, person.name)
@@ -55,7 +56,7 @@ async def replace_function(name: str, request: Request, simulation: Steered, per
     if name not in before:
         raise not_found("transfer function", name, f": there is {', '.join(sorted(before))}")
     after = await _edit(simulation, "replace_function", {"name": name, "source": source}, person.name)
-    (new,) = after.keys() - (before.keys() - {name})
+    new = _name_of(source, after, name)
     flaw = after[new].get("problem")
     if flaw:
         await _restore(simulation, new, before[name], person.name)
@@ -115,6 +116,14 @@ async def _edit(simulation: Simulation, what: str, arguments: Mapping[str, Any],
     with refusals():
         result = await simulation.edit("engine", what, arguments, by=by)
     return {str(one["name"]): one for one in result["functions"]}
+
+
+def _name_of(source: str, after: Mapping[str, Function], former: str = "") -> str:
+    """What the engine calls the function that was sent. What is new since may be another client's as well."""
+    name = name_in(source)
+    if name in after:
+        return name
+    return next((one for one, function in after.items() if function.get("source") == source), former)
 
 
 def is_published(simulation: Simulation) -> bool:

@@ -49,7 +49,7 @@ async def is_recording(simulation: Seen) -> Any:
 @router.post("/simulation/{number}/recorder/{command}")
 async def command_recorder(command: Command, simulation: Steered, gateway: House) -> Any:
     """Do it. What is so already is no error."""
-    folder = simulation.recording
+    folder = await simulation.written()
     if folder is None:
         raise Problem(400, "out_of_order", "nothing of this simulation has been recorded")
     marks, now_ns = _read(simulation), _now_ns(simulation)

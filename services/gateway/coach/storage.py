@@ -108,7 +108,10 @@ def list_files(id: Id, gateway: House, person: Reader) -> list[dict[str, Any]]:
     storage = gateway.storage
     found = [(file.path, file.bytes, file.changed_at) for file in storage.files(id)]
     for path in coach_recordings.kept_in(storage.held(id)):
-        state = path.stat()
+        try:
+            state = path.stat()
+        except FileNotFoundError:
+            continue  # deleted meanwhile
         changed = datetime.fromtimestamp(state.st_mtime, UTC).isoformat(timespec="milliseconds")
         found.append((f"recordings/{path.name}", state.st_size, changed))
     return [

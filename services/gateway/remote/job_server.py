@@ -73,6 +73,7 @@ class JobServer:
         self._trouble = "it has not answered yet"
         self._patiences: set[asyncio.Timeout] = set()
         self._looking: asyncio.Task[None] | None = None
+        self._closed = False
         self._log = structlog.get_logger().bind(job=self.id)
 
     @property
@@ -146,9 +147,14 @@ class JobServer:
 
     async def look(self) -> None:
         """Ask what runs there; returns within LIMIT_S. Whoever asks while somebody else does gets the same answer."""
+        if self._closed:
+            return
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look())
-        await asyncio.shield(self._looking)
+        looking = self._looking  # which another caller may replace meanwhile
+        await asyncio.wait({looking})  # where it is given up, who waits goes on: to be cancelled is not their lot
+        if not looking.cancelled():
+            looking.result()
 
     async def _look(self) -> None:
         try:
@@ -192,7 +198,7 @@ class JobServer:
     @contextlib.asynccontextmanager
     async def while_there(self) -> AsyncIterator[None]:
         """For as long as it answers; raises Problem 503 when it does not any more, or cannot be reached at all."""
-        if not self.ready and self._loop.time() - self._answered_at > CUT_S:
+        if self._closed or (not self.ready and self._loop.time() - self._answered_at > CUT_S):
             raise self.interrupted()
         patience = asyncio.timeout(None)
         try:
@@ -270,7 +276,8 @@ class JobServer:
             yield told.aiter_raw()
 
     async def close(self) -> None:
-        """Say no more to it."""
+        """Say no more to it: who still wants to is told that it cannot be reached."""
+        self._closed = True
         self.cut()
         if self._looking is not None:
             self._looking.cancel()

@@ -68,7 +68,10 @@ class JobServers:
             await asyncio.sleep(_CATCH_UP_S)
             for job, expected in self._homecoming.arrivals.jobs().items():
                 if job not in self._servers and job not in self._burying:
-                    await self._homecoming.completed_in(job, expected)
+                    try:
+                        await self._homecoming.completed_in(job, expected)
+                    except Exception as error:
+                        self._log.error("recordings not fetched", job=job, exc_info=error)
 
     def reconcile(self) -> None:
         """Take up jobs that serve now, and let go of those that do not any more."""

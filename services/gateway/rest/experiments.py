@@ -1,5 +1,6 @@
 """REST: templates, experiments, their files, checks and recordings; servers."""
 
+import contextlib
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -98,7 +99,11 @@ def get_template_file(id: str, path: str, request: Request, person: Reader) -> R
 @router.get("/experiments")
 def list_experiments(request: Request, person: Reader) -> list[Experiment]:
     """All experiments in the storage, the one changed last first."""
-    return [_experiment(request, id) for id in _gateway(request).storage.ids()]
+    found = []
+    for id in _gateway(request).storage.ids():
+        with contextlib.suppress(Problem):  # somebody deletes it in this very moment
+            found.append(_experiment(request, id))
+    return found
 
 
 @router.post("/experiments", status_code=201)
@@ -243,15 +248,18 @@ def list_recordings(id: str, request: Request, person: Reader) -> list[Recording
 
 
 @router.get("/experiments/{id}/recordings/{rec}")
-def get_recording(id: str, rec: str, request: Request, person: Reader) -> RecordingShown:
+async def get_recording(id: str, rec: str, request: Request, person: Reader) -> RecordingShown:
     """One of them, with its files."""
-    return _recording(_gateway(request).storage.recording(id, rec))
+    gateway = _gateway(request)
+    await gateway.simulations.written(id, rec)
+    return await run_in_threadpool(lambda: _recording(gateway.storage.recording(id, rec)))
 
 
 @router.delete("/experiments/{id}/recordings/{rec}", status_code=204)
 async def delete_recording(id: str, rec: str, request: Request, person: Editor) -> Response:
     """Delete a recording."""
     await run_in_threadpool(_own, request, person, id)
+    await _gateway(request).simulations.written(id, rec)
     _must_rest(request, id, rec)
     await run_in_threadpool(_gateway(request).storage.delete_recording, id, rec)
     return Response(status_code=204)
@@ -261,6 +269,7 @@ async def delete_recording(id: str, rec: str, request: Request, person: Editor) 
 async def export_recording(id: str, rec: str, request: Request, person: Editor) -> RecordingShown:
     """Make CSV, HDF5 and the figures of a recording; answers when that is done."""
     await run_in_threadpool(_own, request, person, id)
+    await _gateway(request).simulations.written(id, rec)
     _must_rest(request, id, rec)
     return await run_in_threadpool(_export, _gateway(request), id, rec)
 
@@ -276,9 +285,15 @@ def _export(gateway: Gateway, id: str, rec: str) -> RecordingShown:
 
 
 @router.get("/experiments/{id}/recordings/{rec}/files/{path:path}", response_class=Response, responses=_RAW)
-def get_recording_file(id: str, rec: str, path: str, request: Request, person: Reader) -> Response:
+async def get_recording_file(id: str, rec: str, path: str, request: Request, person: Reader) -> Response:
     """A file of a recording, or a range of its bytes."""
-    folder = _gateway(request).storage.recording(id, rec)
+    gateway = _gateway(request)
+    await gateway.simulations.written(id, rec)
+    return await run_in_threadpool(_recording_file, gateway, id, rec, path)
+
+
+def _recording_file(gateway: Gateway, id: str, rec: str, path: str) -> Response:
+    folder = gateway.storage.recording(id, rec)
     file = paths.inside(folder, paths.checked(path))
     if not file.is_file():
         raise not_found("file", path)
@@ -432,7 +447,8 @@ def _picture(drawn: list[Path], card: Any) -> Response:
     """The first picture that is there, else a drawing of the card."""
     for file in drawn:
         if file.is_file() and not file.is_symlink():
-            return Response(file.read_bytes(), media_type="image/png")
+            with contextlib.suppress(FileNotFoundError):  # somebody deletes it in this very moment
+                return Response(file.read_bytes(), media_type="image/png")
     return Response(picture.draw(card()), media_type="image/svg+xml")
 
 

@@ -38,7 +38,7 @@ _QUESTIONS = [
     "scene",
     "source",
 ]
-_BUS_S = 1.0  # the bus tells of a change a little later than its outcome does
+_BUS_S = 5.0  # the bus tells of a change a little later than its outcome does
 _CSV: dict[int | str, dict[str, Any]] = {200: {"description": "The rows", "content": {"text/csv": {}}}}
 _TEXT: dict[int | str, dict[str, Any]] = {200: {"description": "The lines", "content": {"text/plain": {}}}}
 
@@ -339,7 +339,7 @@ async def get_data(
     since_s: Annotated[float, Query(ge=0, allow_inf_nan=False)] = 0.0,
 ) -> Response:
     """The rows of a stream that the recorder has written."""
-    folder = simulation.recording
+    folder = await simulation.written()
     if folder is None:
         raise Problem(404, "not_found", f"nothing of the simulation {simulation.id} has been recorded")
     table = await Table.open(folder, stream, since_s)

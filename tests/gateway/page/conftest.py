@@ -11,12 +11,15 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.gateway.page.screen import QUIET, Screen
 
 ROOT = Path(__file__).parents[3]
 PATIENCE_S = 60
+
+# The page looks every 3 s, and 6 s after a look that failed.
+expect.set_options(timeout=30_000)
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +42,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "--set",
         "area_mm2=0.02",
         "--steps",
-        "40",
+        "100",
         "--no-overview",
         "--out",
         str(folder),

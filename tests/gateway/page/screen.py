@@ -1,12 +1,15 @@
 """A browser window that tests look at: what it complained of, where it wanted to go, how smoothly it ran."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, Page
+
+from tests.page.browsing import arrive, hold, tells, unbroken
 
 QUIET = (
     "--no-sandbox",
@@ -57,15 +60,19 @@ class Screen:
         """A further window, with nothing in common with the first."""
         page = self.browser.new_page(viewport={"width": self.width, "height": self.height})
         page.on("pageerror", lambda error: self.errors.append(f"{error} {error.stack}"))
-        page.on("console", lambda line: self.errors.append(line.text) if line.type == "error" else None)
+        page.on("console", lambda line: self.errors.append(line.text) if tells(line) else None)
         page.on("request", lambda request: self._request(request.url))
         return page
 
     def open(self, url: str, route: str, theme: str = "dark") -> Page:
         """The page at this route."""
         self.page.add_init_script(f"localStorage.setItem('reaf.theme', {theme!r})")
-        self.page.goto(f"{url}#{route}")
+        arrive(self.page, f"{url}#{route}")
         return self.page
+
+    def until(self, holds: Callable[[], bool], what: str, patience_s: float = 30.0) -> None:
+        """Wait until something holds; the test fails with `what` if it does not."""
+        hold(self.page, holds, what, patience_s)
 
     def measure(self, seconds: float) -> dict[str, float]:
         """Frames per second, longest gap between two of them and heap in the next seconds."""
@@ -95,8 +102,9 @@ class Screen:
     def script(self, url: str, module: str, body: str, argument: Any = None) -> Any:
         """What `body` returns, in which `m` is a module of the page and `a` the argument."""
         if not self.page.url.startswith(url):
-            self.page.goto(url + "#/login")
-        return self.page.evaluate(f"async (a) => {{ const m = await import('/v/fresh/{module}'); {body} }}", argument)
+            unbroken(lambda: self.page.goto(url + "#/login"))
+        code = f"async (a) => {{ const m = await import('/v/fresh/{module}'); {body} }}"
+        return unbroken(lambda: self.page.evaluate(code, argument))
 
     def shot(self, path: Path) -> Path:
         """A picture of the window."""

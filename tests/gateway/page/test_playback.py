@@ -9,13 +9,13 @@ from tests.gateway.runs import uploaded
 
 READY_MS = 30_000
 SETTLED_MS = 600  # numbers are drawn a few times a second only
-TO_S = 0.8
+TO_S = 2.0
 STEP_S = 0.02
 
 
 @pytest.fixture(scope="module")
 def route(tmp_path_factory, recording):
-    """Address and route of a recording of 0.8 s."""
+    """Address and route of a recording of 2 s."""
     with Door(tmp_path_factory.mktemp("home"), tokens=False) as door:
         you = door.client(None)
         experiment = uploaded(you)
@@ -30,7 +30,7 @@ def played(screen, route):
     page.wait_for_selector(".notice-host .notice", state="attached", timeout=READY_MS)
     page.wait_for_selector(".playbar [aria-label=Play]", timeout=READY_MS)
     until(page, TO_S)
-    page.wait_for_timeout(SETTLED_MS)
+    settled(screen)
     yield page
     assert screen.errors == []
     assert screen.outside == []
@@ -43,11 +43,30 @@ def until(page, t_s):
     )
 
 
-def drag_to(page, part):
-    """Put the scrub bar there, and wait for the picture."""
+def drag_to(screen, part):
+    """Put the scrub bar there, and wait until each panel shows another moment."""
+    page = screen.page
+    before = pictures(page)
     box = page.locator(".scrub").bounding_box()
     page.mouse.click(box["x"] + 8 + (box["width"] - 16) * part, box["y"] + box["height"] / 2)
-    page.wait_for_timeout(1500)
+    screen.until(lambda: clock(page) == pytest.approx(part * TO_S, abs=STEP_S), "the clock is there")
+    screen.until(lambda: all_differ(before, pictures(page)), "each panel shows another moment")
+    settled(screen)
+
+
+def settled(screen):
+    """Wait until nothing is drawn any more."""
+
+    def still():
+        before = pictures(screen.page)
+        screen.page.wait_for_timeout(SETTLED_MS)
+        return pictures(screen.page) == before
+
+    screen.until(still, "nothing is drawn any more")
+
+
+def all_differ(ones, others):
+    return all(one != other for one, other in zip(ones, others, strict=True))
 
 
 def clock(page):
@@ -75,20 +94,18 @@ def test_it_plays_at_once_and_stands_still_at_its_end(played):
     assert played.locator(".panel[data-panel=brain] .panel-chip").inner_text() == "Paused"
 
 
-def test_each_panel_shows_another_moment_where_the_bar_is_put(played):
+def test_each_panel_shows_another_moment_where_the_bar_is_put(played, screen):
     end = pictures(played)
-    drag_to(played, 0.3)
+    drag_to(screen, 0.3)
     assert clock(played) == pytest.approx(0.3 * TO_S, abs=STEP_S)
-    early = pictures(played)
-    assert all(one != other for one, other in zip(end, early, strict=True))
-    drag_to(played, 1.0)
+    assert all_differ(end, pictures(played))
+    drag_to(screen, 1.0)
     until(played, TO_S)
-    played.wait_for_timeout(SETTLED_MS)
-    assert activations(played) == end[2]
+    screen.until(lambda: activations(played) == end[2], "the muscles are as they were at the end")
 
 
-def test_space_and_the_arrows_work_on_the_bar(played):
-    drag_to(played, 0.5)
+def test_space_and_the_arrows_work_on_the_bar(played, screen):
+    drag_to(screen, 0.2)
     at = clock(played)
     played.locator(".scrub").focus()
     for _ in range(3):
@@ -101,9 +118,8 @@ def test_space_and_the_arrows_work_on_the_bar(played):
     played.keyboard.press("Space")
     played.wait_for_selector(".playbar [aria-label=Pause]")
     before = pictures(played)
-    played.wait_for_timeout(600)
+    screen.until(lambda: all_differ(before, pictures(played)), "each panel plays")
     assert clock(played) > at + 2 * STEP_S
-    assert all(one != other for one, other in zip(before, pictures(played), strict=True))
     played.keyboard.press("Space")
     played.wait_for_selector(".playbar [aria-label=Play]")
     assert clock(played) < TO_S
