@@ -130,7 +130,7 @@ class _Recorder:
             self._link.waiting.until(50)
             self._serve_tap()
         # What the last document lists was sent before it, by others; of one who died it may never come.
-        in_order = self._sink is not None and self._sink.stopped_in_order
+        in_order = self._sink is not None and self._sink.stopped_in_order and not self._failed
         deadline = Deadline.after_s(_LAST_FRAMES_S if in_order else _STRAGGLERS_S)
         while self._sink and not self._sink.settled and not deadline.passed():
             self._link.waiting.until(10)
