@@ -57,11 +57,14 @@ class Engine:
         self.host.send("recorder", Welcome(run="7f3a", version=(1, 0), tap=addresses.tap, **pulse))
 
     def prepare(self, window=8):
+        self.ask_to_prepare(window)
+        assert isinstance(self.next(), Ready)
+
+    def ask_to_prepare(self, window=8):
         plan = Plan(
             run="7f3a", name="recorder", seed=0, dt_ns=DT_NS, folder=str(self.folder), settings={"window_steps": window}
         )
         self.host.send("recorder", Prepare(plan=plan))
-        assert isinstance(self.next(), Ready)
 
     def send(self, frames):
         for packed in frames:
@@ -92,6 +95,17 @@ def engine(tmp_path):
     made = Engine(tmp_path)
     yield made
     made.close()
+
+
+def test_a_recorder_that_cannot_begin_says_why(engine):
+    engine.folder.rmdir()
+    engine.folder.write_text("a file, where there should be a folder")
+    engine.ask_to_prepare()
+    said = engine.next()
+    assert isinstance(said, ErrorFrame)
+    assert said.code == "bad_experiment"
+    assert str(engine.folder) in said.text
+    assert engine.process.wait(PATIENCE_S) == 2
 
 
 def test_a_run_is_recorded_acknowledged_and_closed(engine):
