@@ -210,8 +210,13 @@ class Simulation:
         wires = folder_of(event)
         if wires is not None and not self._may_hold_wires(wires[0]):
             self.status.blame("not_allowed", f"{wires[0]} is no folder for the wires of a run")
-        elif wires is not None and (self.going is None or wires[0].is_dir()):
-            self._join(*wires)
+        elif wires is not None:
+            try:
+                self._join(*wires)
+            except ReafferenceError:
+                if wires[0].is_dir():
+                    raise
+                # It has been removed again: the launch was given up before we could look, and the reason follows.
         if self.status.say(event):
             self.changed()
 

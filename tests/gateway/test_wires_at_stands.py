@@ -42,3 +42,11 @@ def test_a_folder_that_is_not_among_the_stands_is_left_alone(tmp_path: Path, fol
 def test_a_folder_among_the_stands_may_hold_them(tmp_path: Path, folder: str) -> None:
     (tmp_path / folder).mkdir(parents=True)
     assert simulation(tmp_path)._may_hold_wires(tmp_path / folder)
+
+
+def test_a_launch_that_was_given_up_at_once_is_told_with_its_reason(tmp_path: Path) -> None:
+    one = simulation(tmp_path)
+    one._take_event({"event": "wires", "folder": str(tmp_path / "wires-1")})  # which has been removed again
+    one._take_event({"event": "failed", "code": "peer_lost", "text": "the stand of the brain does not answer"})
+    assert one.status.problem is not None
+    assert one.status.problem["detail"] == "the stand of the brain does not answer"
