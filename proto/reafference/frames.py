@@ -320,6 +320,10 @@ class Edit(Frame):
     by: str = ""
 
 
+ENGINE_READINGS = ("functions", "get_parameters", "observations", "first_datapacks")
+"""Edits to "engine" that change nothing: they are neither recorded nor told on the bus."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edited(Frame):
     """The edit `id` has been carried out. `ports` is there where they have changed.

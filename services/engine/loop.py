@@ -26,6 +26,7 @@ from reafference.errors import (
     from_code,
 )
 from reafference.frames import (
+    ENGINE_READINGS,
     PROTOCOL,
     Bye,
     Clock,
@@ -746,7 +747,7 @@ class Loop:
         if wish.by != SCHEDULE:
             self._lasting.note(wish.edit, steered)
         self._take_steered(edit, steered)
-        if edit.what not in steering.READINGS:
+        if edit.what not in ENGINE_READINGS:
             # The sources would stand there a second time.
             result = {name: value for name, value in steered.result.items() if name != "functions"}
             self._tell_change(wish, took_ns, result)
@@ -791,7 +792,7 @@ class Loop:
         assert self._measures is not None
         if steered.limit is not None:
             self._limit = steered.limit
-        if "functions" in steered.result and edit.what not in steering.READINGS:
+        if "functions" in steered.result and edit.what not in ENGINE_READINGS:
             self._ask_for(self._transfer, self._measures)
             self._tell_functions(self._barrier.step)
         for message in steered.messages:

@@ -6,15 +6,12 @@ from typing import Any, TypeVar
 
 from reafference import plain
 from reafference.errors import BadExperiment, ReafferenceError
-from reafference.frames import Edit, Message
+from reafference.frames import ENGINE_READINGS, Edit, Message
 
 from .limit import Limit
 from .transfer import Transfer
 
 T = TypeVar("T")
-
-READINGS = ("functions", "get_parameters", "observations", "first_datapacks")
-"""What changes nothing, and need not be recorded."""
 
 _OF_FUNCTIONS = (
     "add_function",
@@ -180,7 +177,7 @@ def carry_out(edit: Edit, transfer: Transfer, limit: Limit, now: Now) -> Steered
             other = _limit(_taken(Ending, edit.what, arguments), limit, now)
             return Steered(result={"limit": other.described(now.step, now.real_ns)}, limit=other)
         case _:
-            known = (*_OF_FUNCTIONS, *READINGS, "set_parameters", "set_limit", *_OF_THIS_RUN)
+            known = (*_OF_FUNCTIONS, *ENGINE_READINGS, "set_parameters", "set_limit", *_OF_THIS_RUN)
             hint = plain.nearest(edit.what, known)
             raise BadExperiment(f"the engine has no edit {edit.what!r}{hint}: it has {', '.join(known)}")
     return Steered(result={"parameters": transfer.parameters.now()})
@@ -247,7 +244,7 @@ class Lasting:
         """Keep an edit that has been carried out."""
         if steered.limit is not None:
             self.limit = steered.limit
-        elif edit.what not in (*READINGS, *_OF_THIS_RUN):
+        elif edit.what not in (*ENGINE_READINGS, *_OF_THIS_RUN):
             if self._edits and _overtakes(edit, self._edits[-1]):
                 self._edits.pop()
             self._edits.append(edit)

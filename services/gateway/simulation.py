@@ -16,7 +16,18 @@ import structlog
 from reafference.aio import AioBus, AioOperator
 from reafference.config import Addresses, ServiceConfig
 from reafference.errors import EngineLost, OutOfOrder, PeerLost, ReafferenceError, from_code
-from reafference.frames import Change, Frame, FunctionsNote, OrderKind, Ports, PortsNote, RunStart, StateNote, Welcome
+from reafference.frames import (
+    ENGINE_READINGS,
+    Change,
+    Frame,
+    FunctionsNote,
+    OrderKind,
+    Ports,
+    PortsNote,
+    RunStart,
+    StateNote,
+    Welcome,
+)
 from reafference.sockets import BusProxy
 from reafference.stand import WIRES_PREFIX
 
@@ -42,8 +53,6 @@ _TELL_EVERY_S = 1.0
 _PROGRESS_EVERY_S = 0.2
 _REMEMBERED = 4
 _FIRST_WITH_TELL = (1, 3)
-_NEVER_TOLD = ("functions", "get_parameters", "observations", "first_datapacks")
-"""Edits of the engine that change nothing: the bus does not tell of them."""
 
 
 class Watcher(Protocol):
@@ -508,7 +517,7 @@ class Simulation:
         result = await self.operator.edit(to, what, arguments or {}, by=by, timeout_s=timeout_s, patience_s=_RESET_S)
         if to == "engine":
             self._remember(result)
-        if to == "engine" and what in _NEVER_TOLD:
+        if to == "engine" and what in ENGINE_READINGS:
             return result
         # The bus was told of it before we were answered, and may be slower.
         await self.until(lambda: self._changes[about] > heard, _HEARD_S)
